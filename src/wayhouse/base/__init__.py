@@ -1,0 +1,1 @@
+"""Words used everywhere, with no domain of their own."""

@@ -1,0 +1,1 @@
+"""Apps: their bundles, specifications, engines, logs and life."""

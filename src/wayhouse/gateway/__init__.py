@@ -1,0 +1,1 @@
+"""The daemon put together: knows every concrete class, nobody knows it."""

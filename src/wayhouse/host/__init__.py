@@ -1,0 +1,1 @@
+"""The machine itself: facts, status, telemetry, power and its snapd socket."""

@@ -1,0 +1,1 @@
+"""Work with undo: changes, their tasks, their streams, and what a crash leaves behind."""
