@@ -62,7 +62,7 @@ class Database:
             )
         for number, step in enumerate(steps[done:], start=done + 1):
             self._writer.executescript(
-                f"BEGIN;{step};INSERT OR REPLACE INTO schema_steps VALUES ('{room}', {number});COMMIT;"
+                f"BEGIN;{step};INSERT OR REPLACE INTO schema_steps VALUES ('{room}', {number});COMMIT;"  # noqa: S608 - our own words
             )
 
     async def write(self, work: Callable[[Connection], T]) -> T:
