@@ -1,1 +1,1 @@
-"""Who may do what: users, passwords, tokens, roles and the log of their use."""
+"""Who may: users, passwords, tokens, rights, the log of who did what, and the host's SSH keys."""

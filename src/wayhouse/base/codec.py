@@ -67,7 +67,15 @@ def decode_yaml(data: bytes | str, *, what: str = "document") -> Any:
         return loader.construct_document(node)
     except BadInputError:
         raise
-    except (yaml.YAMLError, ValueError, TypeError, UnicodeError, RecursionError, AttributeError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        RecursionError,
+        AttributeError,
+    ) as error:
         raise BadInputError(f"The {what} is not valid YAML: {_one_line(error)}") from error
     finally:
         if loader is not None:

@@ -114,7 +114,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chute(msgspec.Struct, frozen=True, kw_only=True):
-    """An installed chute, as stored. `images` and `ports` are keyed by service, then by "port/protocol"."""
+    """An installed chute, as stored. `images` is keyed by service, `ports` by service and "port/protocol" (the host's
+    port). `source` names the kept bundle, from which images can be built again; None for a chute of images only."""
 
     spec: Spec
     owner: Actor
@@ -123,12 +124,35 @@ class Chute(msgspec.Struct, frozen=True, kw_only=True):
     change_id: int
     images: dict[str, str] = {}
     ports: dict[str, dict[str, int]] = {}
+    source: str | None = None
     installed: float = 0.0
     updated: float = 0.0
 
     @property
     def name(self) -> str:
         return self.spec.name
+
+
+class ChuteSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Section `[chutes]` of the settings. Sizes in bytes, times in seconds."""
+
+    engine: Literal["auto", "docker", "sandbox"] = "auto"
+    docker_socket: str | None = None
+    base_images: dict[str, str] = {}
+    allow_privileged: bool = True
+    allow_monitor_mode: bool = False
+    first_port: int = 20_000
+    last_port: int = 29_999
+    container_uid: int = 999
+    memory_bytes: int | None = None
+    pids: int | None = 1024
+    log_bytes: int = 10 * 1024 * 1024
+    max_archive_bytes: int = 512 * 1024 * 1024
+    max_unpacked_bytes: int = 2 * 1024 * 1024 * 1024
+    min_free_bytes: int = 256 * 1024 * 1024
+    stop_grace_s: float = 10.0
+    settle_s: float = 1.0
+    web_wait_s: float = 15.0
 
 
 class ServiceState(msgspec.Struct, frozen=True):

@@ -171,6 +171,20 @@ class Engine(Protocol):
     async def close(self) -> None: ...
 
 
+class Prober(Protocol):
+    """Asks a port whether somebody is there. Answers "" for yes, else what was seen, in words."""
+
+    async def tcp(self, host: str, port: int) -> str: ...
+
+    async def http(self, host: str, port: int, path: str) -> str: ...
+
+
+class HostPorts(Protocol):
+    def is_free(self, port: int, protocol: str) -> bool:
+        """True if no program of this machine holds the port."""
+        ...
+
+
 class Downloader(Protocol):
     """Fetches a bundle from elsewhere (contract section 6.6)."""
 

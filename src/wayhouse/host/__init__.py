@@ -1,1 +1,1 @@
-"""The machine itself: facts, status, telemetry, power and its snapd socket."""
+"""The machine itself: what it is, how it does, its power, its snapd, its node id."""

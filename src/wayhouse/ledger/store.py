@@ -84,10 +84,12 @@ class LedgerStore:
         self._database.write_soon(lambda connection: connection.execute(_INSERT_LINE, row))
 
     async def mark_settled(self, change_id: int) -> None:
-        """The planner has tidied up after the change; forget what is older than the newest `KEPT_CHANGES`."""
+        """The planner has tidied up after the change: its tasks (which may hold secrets) are forgotten, and so is every
+        change but the newest `KEPT_CHANGES`."""
 
         def work(connection: Connection) -> None:
             connection.execute("UPDATE changes SET settled = 1 WHERE id = ?", (change_id,))
+            connection.execute("DELETE FROM change_tasks WHERE change_id = ?", (change_id,))
             connection.execute(
                 "DELETE FROM changes WHERE settled = 1 AND id <= ?", (change_id - KEPT_CHANGES,)
             )

@@ -1,0 +1,1 @@
+"""What the API does outside: forwarding to apps."""

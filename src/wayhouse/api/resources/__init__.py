@@ -1,0 +1,1 @@
+"""The handlers: one file for each resource, its rows of the endpoint table beside them."""

@@ -1,0 +1,155 @@
+"""Drives channels: the same frames as a WebSocket or as server-sent events.
+
+What can be refused is refused before the upgrade, with a plain HTTP answer; old clients rely on a 401 there. When the
+frames end, the WebSocket is closed without a code, and the event stream says `event: end` so that a browser's
+EventSource does not come back for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+from wayhouse.api import problems
+from wayhouse.api.table import Incoming, Reply
+from wayhouse.base import codec
+from wayhouse.base.errors import WayhouseError
+from wayhouse.base.tasks import Tasks
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Frames = AsyncIterator[str | bytes]
+Open = Callable[[Incoming], Awaitable[Frames]]
+
+KEEPALIVE_S = 15.0
+WAITING_FRAMES = 100
+
+
+class _UpgradeError(WayhouseError):
+    code = "upgrade-required"
+    status = 426
+    title = "This is a stream"
+
+
+async def serve_socket(open_frames: Open, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one WebSocket handshake and, if it is accepted, send frames until they or the client end."""
+    await receive()  # websocket.connect
+    queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING_FRAMES)
+    try:
+        frames = await open_frames(Incoming(_from_queue(queue)))
+    except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
+        await _refuse(problems.reply_for(error), scope, send)
+        return
+    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+    async with contextlib.aclosing(frames), Tasks() as tasks:  # type: ignore[type-var]
+        sending = tasks.spawn(_send_all(frames, send), name="socket-send")
+        await _until_gone(receive, queue, sending, tasks)
+
+
+async def serve_events(
+    open_frames: Open, headers: dict[str, str], more: Iterable[tuple[str, str]], receive: Receive, send: Send
+) -> None:
+    """Answer a plain GET on a channel: server-sent events if asked for, else 426 with a hint."""
+    try:
+        _demand_event_stream(headers)
+        frames = await open_frames(Incoming(_nothing(), is_deaf=True))
+    except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
+        await _send_plain(
+            problems.reply_for(error, challenge="hx-request" not in headers), more, send, "http"
+        )
+        return
+    start = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+    start.extend((name.encode(), value.encode()) for name, value in more)
+    await send({"type": "http.response.start", "status": 200, "headers": start})
+    async with contextlib.aclosing(frames), Tasks() as tasks:  # type: ignore[type-var]
+        sending = tasks.spawn(_send_events(frames, send), name="events-send")
+        leaving = tasks.spawn(_http_gone(receive), name="events-receive")
+        tasks.spawn(_keep_alive(send), name="events-keep-alive")
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await _settle(sending)
+
+
+def _demand_event_stream(headers: dict[str, str]) -> None:
+    if "text/event-stream" not in headers.get("accept", ""):
+        raise _UpgradeError("Open this as a WebSocket, or send `Accept: text/event-stream`.")
+
+
+async def _send_all(frames: Frames, send: Send) -> None:
+    async for frame in frames:
+        key = "bytes" if isinstance(frame, bytes) else "text"
+        await send({"type": "websocket.send", key: frame})
+    await send({"type": "websocket.close", "code": 1000})
+
+
+async def _until_gone(
+    receive: Receive, queue: asyncio.Queue[str | None], sending: asyncio.Task[None], tasks: Tasks
+) -> None:
+    """Pass on what the client sends until it leaves or everything was sent."""
+    hearing = tasks.spawn(_hear(receive, queue), name="socket-receive")
+    await asyncio.wait({sending, hearing}, return_when=asyncio.FIRST_COMPLETED)
+    await _settle(sending)
+
+
+async def _hear(receive: Receive, queue: asyncio.Queue[str | None]) -> None:
+    while (message := await receive())["type"] != "websocket.disconnect":
+        text = message.get("text")
+        if text is not None and not queue.full():
+            queue.put_nowait(text)
+
+
+async def _settle(task: asyncio.Task[None]) -> None:
+    """Stop sending before the frames are closed: a generator must not be closed while it runs."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _send_events(frames: Frames, send: Send) -> None:
+    async for frame in frames:
+        await send({"type": "http.response.body", "body": _event(frame), "more_body": True})
+    await send({"type": "http.response.body", "body": b"event: end\ndata:\n\n", "more_body": False})
+
+
+async def _keep_alive(send: Send) -> None:
+    while True:
+        await asyncio.sleep(KEEPALIVE_S)
+        await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
+
+
+def _event(frame: str | bytes) -> bytes:
+    text = frame if isinstance(frame, str) else frame.hex()
+    return b"".join(b"data: " + line.encode() + b"\n" for line in text.splitlines() or [""]) + b"\n"
+
+
+async def _http_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _from_queue(queue: asyncio.Queue[str | None]) -> AsyncIterator[str]:
+    while (text := await queue.get()) is not None:
+        yield text
+
+
+async def _nothing() -> AsyncIterator[str]:
+    silence: tuple[str, ...] = ()
+    for frame in silence:
+        yield frame
+
+
+async def _refuse(reply: Reply, scope: Scope, send: Send) -> None:
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await _send_plain(reply, (), send, "websocket.http")
+    else:
+        await send({"type": "websocket.close", "code": 1008})
+
+
+async def _send_plain(reply: Reply, more: Iterable[tuple[str, str]], send: Send, prefix: str) -> None:
+    body = codec.encode_json(reply.body)
+    headers = [(b"content-type", reply.media.encode()), (b"content-length", str(len(body)).encode())]
+    headers.extend((name.encode(), value.encode()) for name, value in (*reply.headers, *more))
+    await send({"type": f"{prefix}.response.start", "status": reply.status, "headers": headers})
+    await send({"type": f"{prefix}.response.body", "body": body})

@@ -1,0 +1,1 @@
+"""What the chutes room does outside: downloads, probes, ports of the machine."""

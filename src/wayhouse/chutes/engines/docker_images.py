@@ -1,0 +1,124 @@
+"""The image half of the Docker engine: build, pull, tag, remove, prune. Used by `docker.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from wayhouse.chutes.engines.docker_client import (
+    CONFLICT,
+    NOT_FOUND,
+    DockerClient,
+    EngineRefusedError,
+    path_part,
+)
+from wayhouse.chutes.engines.docker_context import INJECTED_DOCKERFILE, tar_stream
+from wayhouse.chutes.engines.docker_spec import LABEL
+from wayhouse.chutes.engines.docker_stream import ProgressLines
+from wayhouse.chutes.model import EngineError
+from wayhouse.chutes.ports import BuildRequest
+from wayhouse.ledger.task import Say
+
+BUILD_CACHE_BYTES = 2 * 1024**3
+
+
+class DockerImages:
+    """The images of one gateway: those with its label."""
+
+    def __init__(self, client: DockerClient, instance: str) -> None:
+        self._client = client
+        self._instance = instance
+        self._ours = f"{LABEL}.instance={instance}"
+
+    async def build(self, request: BuildRequest, say: Say) -> None:
+        labels = {f"{LABEL}.instance": self._instance, f"{LABEL}.chute": request.chute}
+        context = Path(request.context)
+        if not await asyncio.to_thread(context.is_dir):
+            raise EngineError(f"The source of the app is gone: {context} is not a directory.")
+        prefix = "Error building Docker image"
+        params = {
+            "t": request.tag,
+            "rm": True,
+            "forcerm": True,
+            "pull": "1" if request.pull else None,
+            "labels": labels,
+            "dockerfile": None if request.dockerfile is None else INJECTED_DOCKERFILE,
+        }
+        data = tar_stream(context, request.dockerfile)
+        try:
+            async with self._client.stream("POST", "build", data=data, **params) as response:
+                await _report(response, ProgressLines(prefix), say)
+        except EngineRefusedError as error:
+            raise EngineError(f"{prefix}: {error.message}") from error
+
+    async def pull(self, image: str, say: Say) -> None:
+        prefix = f"Error pulling Docker image {image}"
+        has_tag = "@" in image or ":" in image.rpartition("/")[2]
+        params = {"fromImage": image, "tag": None if has_tag else "latest"}
+        try:
+            async with self._client.stream("POST", "images/create", **params) as response:
+                await _report(response, ProgressLines(prefix), say)
+        except EngineRefusedError as error:
+            raise EngineError(f"{prefix}: {error.message}") from error
+
+    async def has(self, image: str) -> bool:
+        return await self._client.find(f"images/{path_part(image)}/json") is not None
+
+    async def tag(self, image: str, alias: str) -> None:
+        repository, tag = split_tag(alias)
+        await self._client.ask("POST", f"images/{path_part(image)}/tag", repo=repository, tag=tag)
+
+    async def remove(self, image: str) -> None:
+        """An image in use stays; `prune` removes it later."""
+        try:
+            await self._client.ask("DELETE", f"images/{path_part(image)}")
+        except EngineRefusedError as error:
+            if error.answer not in {NOT_FOUND, CONFLICT}:
+                raise
+
+    async def tags(self) -> Sequence[str]:
+        found = await self._client.ask("GET", "images/json", filters={"label": [self._ours]})
+        return sorted(tag for image in found for tag in _tags(image))
+
+    async def prune(self, *, keep: Iterable[str], say: Say) -> int:
+        kept = set(keep)
+        freed = 0
+        for image in await self._client.ask("GET", "images/json", filters={"label": [self._ours]}):
+            for tag in _tags(image):
+                if tag not in kept:
+                    await self.remove(tag)
+                    say(f"Removed image {tag}")
+            if await self._client.find(f"images/{image['Id']}/json") is None:
+                freed += int(image.get("Size") or 0)
+        dangling = {"dangling": ["true"], "label": [self._ours]}
+        answer = await self._client.ask("POST", "images/prune", filters=dangling)
+        return freed + int(answer.get("SpaceReclaimed") or 0) + await self._prune_build_cache()
+
+    async def _prune_build_cache(self) -> int:
+        params = {"keep-storage": BUILD_CACHE_BYTES, "reserved-space": BUILD_CACHE_BYTES}
+        try:
+            answer = await self._client.ask("POST", "build/prune", **params)
+        except EngineRefusedError:
+            return 0  # Podman keeps its cache as images
+        return int((answer or {}).get("SpaceReclaimed") or 0)
+
+
+async def _report(response: Any, lines: ProgressLines, say: Say) -> None:
+    async for data in response.content.iter_any():
+        for line in lines.feed(data):
+            say(line)
+    for line in lines.end():
+        say(line)
+
+
+def split_tag(image: str) -> tuple[str, str]:
+    """("registry:5000/name", "tag"); the tag is "latest" if none is given."""
+    repository, colon, tag = image.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (image, "latest")
+
+
+def _tags(image: Mapping[str, Any]) -> list[str]:
+    names = [str(tag).removeprefix("localhost/") for tag in image.get("RepoTags") or ()]
+    return [name for name in names if name != "<none>:<none>"]

@@ -1,0 +1,101 @@
+"""At start: make what is there agree with what is installed.
+
+Left-overs that no chute and no open change claims are removed (containers, networks, images, files); chutes that should
+run and do not are restarted by a change of the gateway's own, so that it is ordered with all others and can be watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from wayhouse.chutes.containers import NEW, OLD
+from wayhouse.chutes.directories import Directories
+from wayhouse.chutes.model import Chute, Desired
+from wayhouse.chutes.plan import container_names, images_of
+from wayhouse.chutes.ports import Container, Engine
+from wayhouse.chutes.state import ChuteStore
+from wayhouse.chutes.wishes import Install, Kind, Restart
+from wayhouse.ledger.model import INTERNAL, Change, Wish
+from wayhouse.ledger.service import Ledger
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    def __init__(self, engine: Engine, store: ChuteStore, directories: Directories, ledger: Ledger) -> None:
+        self._engine = engine
+        self._store = store
+        self._directories = directories
+        self._ledger = ledger
+
+    async def run(self) -> None:
+        """Called once, right after the ledger has taken up its open changes."""
+        open_changes = self._ledger.open_changes()
+        busy = {change.wish.name for change in open_changes if change.wish.kind in set(Kind)}
+        containers = await self._engine.containers()
+        await self._sweep_containers(containers, busy)
+        await self._sweep_networks(busy)
+        await asyncio.to_thread(self._sweep_files, busy, _uploads(open_changes))
+        if not busy:
+            await self._sweep_images()
+        for chute in list(self._store.all.values()):
+            if chute.name not in busy:
+                await self._align(chute, containers)
+
+    async def _sweep_containers(self, containers: Iterable[Container], busy: set[str]) -> None:
+        for one in containers:
+            chute = self._store.find(one.chute)
+            is_ours = chute is not None and one.name in container_names(chute)
+            if one.chute not in busy and (not is_ours or one.name.endswith((NEW, OLD))):
+                log.warning("removing container %s, which belongs to nothing", one.name)
+                await self._engine.remove(one.name)
+
+    async def _sweep_networks(self, busy: set[str]) -> None:
+        for name in await self._engine.networks():
+            if name not in busy and self._store.find(name) is None:
+                log.warning("removing the network of %s, which is not installed", name)
+                await self._engine.remove_network(name)
+
+    async def _sweep_images(self) -> None:
+        used = {image for chute in self._store.all.values() for image in images_of(chute)}
+        await self._engine.prune(keep_images=used, say=log.info)
+
+    def _sweep_files(self, busy: set[str], uploads: set[str]) -> None:
+        for name in self._directories.chutes_with_files() - busy:
+            chute = self._store.find(name)
+            if chute is None:
+                log.warning("removing the files of %s, which is not installed", name)
+                self._directories.drop(name)
+            else:
+                self._directories.drop_sources(name, keep=chute.source)
+        for upload in self._directories.uploads() - uploads:
+            self._directories.drop_upload(upload)
+
+    async def _align(self, chute: Chute, containers: Iterable[Container]) -> None:
+        running = {one.name for one in containers if one.state.state in {"running", "restarting"}}
+        ours = set(container_names(chute))
+        if chute.desired == Desired.RUNNING:
+            self._directories.make(chute.name)
+            if not ours <= running:
+                await self._submit(Kind.RESTART, chute)
+        elif ours & running:
+            await self._submit(Kind.STOP, chute)
+
+    async def _submit(self, kind: Kind, chute: Chute) -> None:
+        data = msgspec.json.encode(Restart()) if kind == Kind.RESTART else b"{}"
+        wish = Wish(kind=kind, resource=f"chute/{chute.name}", name=chute.name, data=msgspec.Raw(data))
+        await self._ledger.submit(wish, INTERNAL)
+
+
+def _uploads(changes: Iterable[Change]) -> set[str]:
+    """The uploads that open changes still need."""
+    return {
+        upload
+        for change in changes
+        if change.wish.kind in {Kind.CREATE, Kind.UPDATE}
+        and (upload := msgspec.json.decode(change.wish.data, type=Install).upload) is not None
+    }

@@ -1,0 +1,142 @@
+"""The sockets the gateway listens on, and how uvicorn serves them.
+
+TCP for people and programs; a UNIX socket where the kernel tells who is calling (peer credentials), for the machine's own
+commands; another UNIX socket for apps in the sandbox, where a caller is nobody until its token says otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from wayhouse.api.http import PEER
+from wayhouse.base.errors import BadInputError, PermanentError
+
+BACKLOG = 512
+PING_S = 10.0
+PONG_S = 5.0
+MAX_FRAME = 1024 * 1024
+CLOSE_S = 1.0
+APPS = "apps.sock"
+
+
+def bind_tcp(host: str, port: int) -> socket.socket:
+    """Raises `PermanentError` that says what to do when the address cannot be had."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise PermanentError(_cannot_listen(host, port, error)) from error
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def bind_unix(path: Path, mode: int) -> socket.socket:
+    """A fresh socket at `path`; the caller holds the lock that says that no other gateway uses it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+    except OSError as error:
+        raise PermanentError(
+            f"The socket {path} cannot be made: {error.strerror}. A shorter --data path may help."
+        ) from error
+    path.chmod(mode)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """HOST:PORT, [IPV6]:PORT or :PORT (all addresses). Raises `BadInputError`."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) <= 65535:
+        raise BadInputError(
+            f"`{text}` is no address to listen on. Write HOST:PORT, for example 127.0.0.1:8080."
+        )
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - asked for by leaving the host out
+
+
+class _Http(HttpToolsProtocol):
+    """Fills in who is calling where a UNIX socket knows it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.client = _client(transport) or self.client
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.client = _client(transport) or self.client
+
+
+def _client(transport: asyncio.Transport) -> tuple[str, int] | None:
+    """(`unix:<uid>`, pid) on the gateway's own socket, ("apps", 0) on that of the apps, None on TCP."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    name = sock.getsockname()
+    if not isinstance(name, str) or name.endswith(APPS):
+        return "apps", 0
+    pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return f"{PEER}{uid}", pid
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the gateway owns the signals."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def server(app: Any, *, certificate: Path | None = None, key: Path | None = None) -> Server:
+    config = uvicorn.Config(
+        app,
+        http=_Http,
+        ws=_WebSocket,
+        lifespan="off",
+        loop="none",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=1,
+        backlog=BACKLOG,
+        ws_max_size=MAX_FRAME,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PONG_S,
+        ssl_certfile=str(certificate) if certificate else None,
+        ssl_keyfile=str(key) if key else None,
+    )
+    return Server(config)
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Port {port} of {host} is in use. Stop the program that has it (`ss -ltnp` names it), "
+            f"or choose another: --listen {host}:{port + 1}"
+        )
+    if error.errno == errno.EACCES:
+        return f"Port {port} needs root. Choose one above 1023: --listen {host}:8080"
+    return f"The gateway cannot listen on {host}:{port}: {error.strerror or error}."

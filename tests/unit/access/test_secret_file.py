@@ -1,0 +1,61 @@
+import os
+import re
+import threading
+
+import pytest
+
+from wayhouse.access import secret_file
+from wayhouse.access.model import UnsafeFileError
+
+
+def test_made_once_and_for_the_daemon_alone(tmp_path):
+    path = tmp_path / "keys" / "jwt-secret"
+    secret = secret_file.read_or_create(path)
+    assert re.fullmatch("[0-9a-f]{64}", secret)
+    assert secret_file.read_or_create(path) == secret
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(path.parent) == ["jwt-secret"]
+
+
+def test_a_secret_that_others_can_read_is_closed(tmp_path):
+    path = tmp_path / "jwt-secret"
+    path.write_text("ab" * 32)
+    path.chmod(0o644)
+    assert secret_file.read_or_create(path) == "ab" * 32
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"z" * 64, b"a" * 65, b"\xff" * 64, b"a" * 10_000])
+def test_a_damaged_secret_is_refused_and_not_shown(tmp_path, content):
+    path = tmp_path / "jwt-secret"
+    path.write_bytes(content)
+    with pytest.raises(UnsafeFileError, match="Move it away") as caught:
+        secret_file.read_or_create(path)
+    assert "zzzz" not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def test_links_pipes_and_directories_are_refused(tmp_path):
+    (tmp_path / "real").write_text("ab" * 32)
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "directory", "pipe"):
+        with pytest.raises(UnsafeFileError):
+            secret_file.read_or_create(tmp_path / name)
+
+
+def test_many_at_once_get_one_secret(tmp_path):
+    secrets: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: secrets.append(secret_file.read_or_create(tmp_path / "jwt-secret")))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(secrets) == 8
+    assert len(set(secrets)) == 1
+    assert os.listdir(tmp_path) == ["jwt-secret"]
