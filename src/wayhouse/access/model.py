@@ -76,6 +76,7 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `login_attempts` failures for one user from one client within `login_window_s` lock that pair for `lockout_s`, and
     twice as long each further time, up to `lockout_max_s`; `client_attempts` does the same for a client as a whole.
     `insecure_default_login` lets the default user in without a password, from this machine only, until one is set.
+    `homes` is where the home directories of the machine's users are, for their SSH keys.
     """
 
     default_user: str = "paradrop"
@@ -89,6 +90,7 @@ class AccessSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     argon2_time: Positive = 2
     argon2_lanes: Positive = 1
     insecure_default_login: bool = False
+    homes: str = "/home"
 
 
 class User(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ Read it from top to bottom to know the gateway. Nothing here decides anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -161,7 +162,13 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         ),
     )
     access = Access(
-        database, paths.config / "keys", settings.access, clock, store, node_id=lambda: node.current() or None
+        database,
+        paths.config / "keys",
+        settings.access,
+        clock,
+        store,
+        node_id=lambda: node.current() or None,
+        homes=Path(settings.access.homes),
     )
 
     version = wire.VersionView(

@@ -60,6 +60,8 @@ class Put(Task, frozen=True, tag="test.put"):
 
     async def undo(self, tools: World, say: Say) -> None:
         tools.log.append(f"undo {self.thing}")
+        if f"undo {self.thing}" in tools.gates:
+            await tools.gates[f"undo {self.thing}"].wait()
         tools.things.discard(self.thing)
         if self.thing in tools.fail_undo:
             raise ConflictError(f"{self.thing} is stuck")
@@ -243,18 +245,27 @@ async def test_a_stop_in_the_middle_is_finished_at_the_next_start_and_ids_rise(t
 
 async def test_a_stop_while_undoing_goes_on_undoing(tmp_path: Path) -> None:
     world = World()
-    world.fail.add("b")
+    world.fail.add("c")
+    world.gates["undo b"] = asyncio.Event()
     async with ledger_on(tmp_path, world) as ledger:
-        change = await ledger.submit(wish("a", "b"), ME)
-        await ledger.wait(change.id)
-    database = Database(tmp_path / "state.db")
-    await database.write(lambda c: c.execute("UPDATE changes SET state='undoing'"))
-    await database.write(lambda c: c.execute("UPDATE change_tasks SET state='done' WHERE number=0"))
-    database.close()
+        change = await ledger.submit(wish("a", "b", "c"), ME)
+        await until(lambda: "undo b" in world.log)
+    world.gates.clear()
     world.log.clear()
     async with ledger_on(tmp_path, world) as ledger:
-        assert (await ledger.wait(change.id)).state == State.FAILED
-        assert world.log == ["undo a"]
+        final = await ledger.wait(change.id)
+        assert (final.state, final.reason) == (State.FAILED, "c does not fit")
+        assert world.log == ["undo b", "undo a"]
+        assert world.things == set()
+
+
+async def test_tasks_of_a_settled_change_are_forgotten(tmp_path: Path) -> None:
+    """They may hold secrets."""
+    async with ledger_on(tmp_path, World()) as ledger:
+        await ledger.wait((await ledger.submit(wish("a"), ME)).id)
+    database = Database(tmp_path / "state.db")
+    assert database.read("SELECT * FROM change_tasks") == []
+    database.close()
 
 
 async def test_many_watchers_see_the_same(tmp_path: Path) -> None:
