@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
+import signal
 import socket
 import sys
 import uuid
@@ -18,6 +21,7 @@ import msgspec
 import pytest
 from tests.parts.docker import docker_socket, python_base_image
 
+from wayhouse.base.errors import UnavailableError
 from wayhouse.chutes.engines.docker import DockerEngine
 from wayhouse.chutes.engines.fake import FakeEngine
 from wayhouse.chutes.engines.sandbox.engine import SandboxEngine
@@ -598,6 +602,260 @@ class TestRunning:
             spec = await kit.run(reach, ready=False, network_mode="host")
             await kit.wait_for_state(spec.name, "exited")
         assert await kit.lines(spec.name) == ["reached"]
+
+
+@real
+class TestSandbox:
+    """What only the sandbox has: a shim process for each container."""
+
+    @pytest.fixture
+    async def kit(self, tmp_path: Path) -> AsyncIterator[Kit]:
+        kit = Kit(make_sandbox(tmp_path), tmp_path, None)
+        yield kit
+        await kit.clean()
+
+    @staticmethod
+    def shim_of(path: Path) -> int:
+        (state,) = path.glob("state/containers/*/state.json")
+        pid: int = json.loads(state.read_text())["pid"]
+        return pid
+
+    async def test_a_killed_shim_takes_all_with_it(self, kit: Kit, tmp_path: Path) -> None:
+        port = free_port()
+        spec = await kit.run(SERVER, ports=(PortBinding(80, port),), restart=Restart.ALWAYS)
+        (state,) = tmp_path.glob("state/containers/*/state.json")
+        first = json.loads(state.read_text())["first"]
+        os.kill(self.shim_of(tmp_path), signal.SIGKILL)
+        seen = await kit.wait_for_state(spec.name, "exited")
+        assert seen.state.exit_code == 137
+        async with asyncio.timeout(PATIENCE_S):
+            while Path(f"/proc/{first}").exists():
+                await asyncio.sleep(0.02)
+        await kit.reopen()
+        await kit.engine.start(spec.name)
+        await kit.wait_for_state(spec.name, "running")
+        async with asyncio.timeout(PATIENCE_S):
+            while not await answered(port):
+                await asyncio.sleep(0.05)
+
+    async def test_a_state_of_another_boot_is_put_right(self, kit: Kit, tmp_path: Path) -> None:
+        await kit.build()
+        spec = kit.spec()
+        await kit.engine.create(spec)
+        (state,) = tmp_path.glob("state/containers/*/state.json")
+        state.write_text(
+            json.dumps({"state": "running", "pid": 1, "ticks": 1, "boot": "x", "first": 2, "restarts": 4})
+        )
+        seen = await kit.engine.container(spec.name)
+        assert seen is not None
+        assert (seen.state.state, seen.state.restarts) == ("exited", 4)
+        await kit.engine.stop(spec.name)
+
+    async def test_packages_are_installed_and_cached(self, kit: Kit, tmp_path: Path) -> None:
+        bundle = tmp_path / "bundle"
+        package = bundle / "greeting"
+        package.mkdir(parents=True)
+        (package / "setup.py").write_text(
+            "from setuptools import setup\nsetup(name='greeting', version='1', py_modules=['greeting'])\n"
+        )
+        (package / "greeting.py").write_text("WORD = 'installed'\n")
+        (bundle / "requirements.txt").write_text("# ours\n./greeting\n")
+        (bundle / "main.py").write_text("import greeting\nprint(greeting.WORD)\n")
+        request = BuildRequest(
+            tag=kit.image, chute=kit.chute, context=str(bundle), dockerfile="", language="python3"
+        )
+        await kit.engine.build(request, kit.said.append)
+        assert any("greeting" in line for line in kit.said)
+        kit.said.clear()
+        await kit.engine.build(request, kit.said.append)
+        assert not any("Installing" in line for line in kit.said)
+        spec = kit.spec(command="cd / && python /opt/paradrop/app/main.py")
+        await kit.engine.create(spec)
+        await kit.engine.start(spec.name)
+        await kit.wait_for_line(spec.name, "installed")
+
+    async def test_a_failing_package_says_why(self, kit: Kit, tmp_path: Path) -> None:
+        bundle = tmp_path / "bundle"
+        bundle.mkdir()
+        (bundle / "requirements.txt").write_text("./nowhere\n")
+        request = BuildRequest(
+            tag=kit.image, chute=kit.chute, context=str(bundle), dockerfile="", language="python3"
+        )
+        with pytest.raises(EngineError, match="Error building the app"):
+            await kit.engine.build(request, kit.said.append)
+        assert not await kit.engine.has_image(kit.image)
+        assert not list((tmp_path / "state" / "images").glob("*"))
+
+    async def test_node_modules(self, kit: Kit, tmp_path: Path) -> None:
+        if not shutil.which("npm", path="/usr/local/bin:/usr/bin"):
+            pytest.skip("needs npm")
+        bundle = tmp_path / "bundle"
+        (bundle / "dep").mkdir(parents=True)
+        (bundle / "dep" / "package.json").write_text(
+            '{"name": "dep", "version": "1.0.0", "main": "index.js"}'
+        )
+        (bundle / "dep" / "index.js").write_text("module.exports = 'required'")
+        (bundle / "package.json").write_text(
+            '{"name": "app", "version": "1.0.0", "dependencies": {"dep": "file:./dep"}}'
+        )
+        (bundle / "index.js").write_text("console.log(require('dep'))")
+        request = BuildRequest(
+            tag=kit.image, chute=kit.chute, context=str(bundle), dockerfile="", language="node"
+        )
+        await kit.engine.build(request, kit.said.append)
+        spec = kit.spec(command="node index.js")
+        await kit.engine.create(spec)
+        await kit.engine.start(spec.name)
+        await kit.wait_for_line(spec.name, "required")
+
+    async def test_images_need_docker(self, kit: Kit) -> None:
+        with pytest.raises(EngineError, match="needs Docker or Podman"):
+            await kit.engine.pull("nginx:1", kit.said.append)
+        await kit.build()
+        with pytest.raises(EngineError, match="command"):
+            await kit.engine.create(kit.spec(command=None))
+
+    async def test_names_cannot_leave_the_directory(self, kit: Kit, tmp_path: Path) -> None:
+        await kit.build(tag="../../../escape:1")
+        assert list(await kit.engine.images()) == ["../../../escape:1"]
+        spec = kit.spec(image="../../../escape:1", name="../../x", service="../y", chute="../z")
+        await kit.engine.create_network("../z")
+        await kit.engine.create(spec)
+        assert {path.name for path in tmp_path.iterdir()} <= {"state", "run"} | {
+            p.name for p in tmp_path.iterdir() if len(p.name) == 32
+        }
+        await kit.engine.start(spec.name)
+        await kit.wait_for_line(spec.name, "ready")
+
+    async def test_apps_reach_the_gateway(self, tmp_path: Path) -> None:
+        path = tmp_path / "apps.sock"
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.0 200 OK\r\n\r\nasked " + head.split()[1])
+            writer.close()
+
+        server = await asyncio.start_unix_server(answer, path)
+        kit = Kit(make_sandbox(tmp_path, apps_socket=path), tmp_path, None)
+        try:
+            spec = await kit.run(SERVER)
+            ask = "import urllib.request; print(urllib.request.urlopen('http://paradrop.io/api', timeout=5).read().decode())"
+            result = await kit.engine.execute(spec.name, ["python3", "-c", ask])
+            assert result.output.strip() == "asked /api"
+        finally:
+            await kit.clean()
+            server.close()
+
+    async def test_many_bytes_and_half_closed_connections(self, kit: Kit) -> None:
+        port = free_port()
+        program = "import socket, threading\ndef serve(c):\n    data = b''\n    while part := c.recv(65536): data += part\n    c.sendall(data[::-1]); c.close()\ns = socket.create_server(('0.0.0.0', 7000), backlog=100)\nprint('ready', flush=True)\nwhile True: threading.Thread(target=serve, args=(s.accept()[0],)).start()\n"
+        await kit.run(program, ports=(PortBinding(7000, port),))
+        data = os.urandom(3_000_000)
+
+        async def turn() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(data)
+            writer.write_eof()
+            answer = await reader.read()
+            writer.close()
+            return answer
+
+        async with asyncio.timeout(PATIENCE_S):
+            assert set(await asyncio.gather(*(turn() for _ in range(8)))) == {data[::-1]}
+
+    async def test_outbound_network(self, kit: Kit) -> None:
+        with socket.socket() as listener:
+            listener.bind(("0.0.0.0", 0))
+            listener.listen()
+            listener.setblocking(False)
+            spec = await kit.run()
+            route = await kit.engine.execute(
+                spec.name, ["python3", "-c", "print(open('/proc/net/route').read())"]
+            )
+            gateway = next(
+                line.split()[2] for line in route.output.splitlines() if line.split()[1:2] == ["00000000"]
+            )
+            address = socket.inet_ntoa(bytes.fromhex(gateway)[::-1])
+            reach = f"import socket; socket.create_connection(('{address}', {listener.getsockname()[1]}), 5)"
+            result = await kit.engine.execute(spec.name, ["python3", "-c", reach])
+            assert result.exit_code == 0, result.output
+
+
+@real
+class TestDocker:
+    """What only Docker has: a machine that is shared with others."""
+
+    @pytest.fixture
+    async def kit(self, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kit]:
+        async for opened in open_kit("docker", request, tmp_path):
+            yield opened
+
+    async def test_a_foreign_network_is_left_alone(self, kit: Kit, docker_socket: str) -> None:
+        other = DockerEngine(docker_socket, instance="other")
+        await other.create_network(kit.chute)
+        try:
+            with pytest.raises(EngineError, match="not this gateway's"):
+                await kit.engine.create_network(kit.chute)
+            await kit.engine.remove_network(kit.chute)
+            assert list(await other.networks()) == [kit.chute]
+        finally:
+            await other.remove_network(kit.chute)
+            await other.close()
+
+    async def test_a_foreign_container_is_left_alone(self, kit: Kit, docker_socket: str) -> None:
+        other = DockerEngine(docker_socket, instance="other")
+        await kit.build()
+        await other.create_network(kit.chute)
+        spec = kit.spec()
+        await other.create(spec)
+        try:
+            assert list(await kit.engine.containers()) == []
+            for attempt in (
+                kit.engine.create(spec),
+                kit.engine.remove(spec.name),
+                kit.engine.stop(spec.name),
+            ):
+                with pytest.raises(EngineError, match="not this gateway's"):
+                    await attempt
+        finally:
+            await other.remove(spec.name)
+            await other.remove_network(kit.chute)
+            await other.close()
+
+    async def test_a_build_error_is_told(self, kit: Kit) -> None:
+        with pytest.raises(EngineError, match=r"^Error building Docker image: .*returned a non-zero code: 3"):
+            await kit.build(dockerfile=f"FROM {kit._base}\nRUN echo before; exit 3\n")
+        assert "before" in kit.said
+        assert not list(await kit.engine.images())
+
+    async def test_the_context_s_own_dockerfile(self, kit: Kit, tmp_path: Path) -> None:
+        bundle = tmp_path / "own"
+        bundle.mkdir()
+        (bundle / "Dockerfile").write_text(f"FROM {kit._base}\nCOPY Dockerfile /\nCMD echo ready\n")
+        await kit.engine.build(
+            BuildRequest(tag=kit.image, chute=kit.chute, context=str(bundle)), kit.said.append
+        )
+        await kit.engine.create_network(kit.chute)
+        await kit.engine.create(kit.spec(command=None))
+        await kit.engine.start(kit.spec().name)
+        await kit.wait_for_line(kit.spec().name, "ready")
+
+    async def test_a_pull_that_fails_says_why(self, kit: Kit) -> None:
+        with pytest.raises(EngineError, match="Error pulling"):
+            await kit.engine.pull(f"127.0.0.1:1/{kit.chute}", kit.said.append)
+
+    async def test_nobody_there(self, tmp_path: Path) -> None:
+        engine = DockerEngine(str(tmp_path / "none.sock"), instance="x")
+        with pytest.raises(UnavailableError, match="No container engine answers"):
+            await engine.containers()
+        await engine.close()
+
+
+async def answered(port: int) -> bool:
+    try:
+        return (await get(port, "/")).endswith(b"hello /")
+    except OSError:
+        return False
 
 
 async def get(port: int, path: str, *, host: str = "127.0.0.1") -> bytes:

@@ -79,9 +79,7 @@ def page(gateway: GatewayProcess) -> str:
         return str(reply.read().decode())
 
 
-def test_life_of_a_chute(
-    gateway: GatewayProcess, tool: Pdtools, token: str, app: Path, editor: Path
-) -> None:
+def test_life_of_a_chute(gateway: GatewayProcess, tool: Pdtools, token: str, app: Path, editor: Path) -> None:
     def ok(*arguments: str, **more: object) -> str:
         result = tool.run(*arguments, token=token, **more)  # type: ignore[arg-type]
         assert result.returncode == 0, (arguments, result.stdout, result.stderr)
@@ -93,7 +91,10 @@ def test_life_of_a_chute(
     assert yaml.safe_load(ok("list-chutes"))[0]["name"] == "pd-hello"
     assert yaml.safe_load(ok("describe-chute", "pd-hello"))["environment"] == {"GREETING": "hi"}
     assert "apiToken" in yaml.safe_load(ok("describe-chute-cache", "pd-hello"))
-    assert yaml.safe_load(ok("describe-chute-configuration", "pd-hello"))["web"] == {"service": "main", "port": 8000}
+    assert yaml.safe_load(ok("describe-chute-configuration", "pd-hello"))["web"] == {
+        "service": "main",
+        "port": 8000,
+    }
     assert "success" in ok("stop-chute", "pd-hello")
     assert yaml.safe_load(ok("describe-chute", "pd-hello"))["state"] == "stopped"
     assert "success" in ok("start-chute", "pd-hello")
@@ -148,9 +149,7 @@ def streamed(tool: Pdtools, token: str, *arguments: str) -> str:
     return ""
 
 
-def test_keys_settings_password(
-    gateway: GatewayProcess, tool: Pdtools, token: str, tmp_path: Path
-) -> None:
+def test_keys_settings_password(gateway: GatewayProcess, tool: Pdtools, token: str, tmp_path: Path) -> None:
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEKnbUA2mc9KxPnyRMIvvbTBNCzlWUvYkrBBgJnVoLGW somebody@example"
     (tmp_path / "id.pub").write_text(key + "\n")
     assert tool.run("import-ssh-key", str(tmp_path / "id.pub"), token=token).returncode == 0

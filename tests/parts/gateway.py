@@ -190,7 +190,13 @@ http.server.ThreadingHTTPServer(("", 8000), Page).serve_forever()
 
 
 def web_app(
-    name: str, *, version: int = 1, answer: str = "hello", status: int = 200, extra: str = "", code: str | None = None
+    name: str,
+    *,
+    version: int = 1,
+    answer: str = "hello",
+    status: int = 200,
+    extra: str = "",
+    code: str | None = None,
 ) -> bytes:
     """A small app with a page, as an archive. `extra` is YAML of the service, indented by four spaces."""
     spec = (

@@ -25,7 +25,11 @@ class Pdtools:
     def __init__(self, program: Path, home: Path, target: str) -> None:
         self._program = program
         self._env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("WAYHOUSE", "PARADROP"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("WAYHOUSE", "PARADROP"))
+            },
             "HOME": str(home),
             "LC_ALL": "C.UTF-8",
             "PDTOOLS_NODE_TARGET": target,
@@ -42,7 +46,11 @@ class Pdtools:
         group: Sequence[str] = ("node",),
         editor: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        env = {**self._env, **({"PARADROP_API_TOKEN": token} if token else {}), **({"EDITOR": editor} if editor else {})}
+        env = {
+            **self._env,
+            **({"PARADROP_API_TOKEN": token} if token else {}),
+            **({"EDITOR": editor} if editor else {}),
+        }
         return subprocess.run(
             [str(self._program), *group, *arguments],
             env=env, cwd=cwd, input=stdin, text=True, capture_output=True, timeout=timeout_s, check=False,
@@ -56,7 +64,14 @@ def pdtools_program() -> Path:
     program = place / "bin" / "pdtools"
     if not (place / ".complete").exists():
         venv.create(place, with_pip=True, clear=True)
-        pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [
+            str(place / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*pip, *LIBRARIES], check=True)
         subprocess.run([*pip, "--no-deps", "--no-build-isolation", "pdtools==0.13.2"], check=True)
         (place / ".complete").touch()

@@ -7,6 +7,7 @@ shown in messages and given to programs.
 
 from __future__ import annotations
 
+import base64
 import re
 import urllib.parse
 
@@ -42,6 +43,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def scheme(self) -> str:
         return urllib.parse.urlsplit(self.url).scheme
+
+    @property
+    def basic(self) -> str | None:
+        """The value of an `Authorization` header (RFC 7617), if there is a secret."""
+        if not self.secret:
+            return None
+        return "Basic " + base64.b64encode(f"{self.user or ''}:{self.secret}".encode()).decode()
 
 
 def origin(

@@ -1,1 +1,1 @@
-"""The web page."""
+"""The gateway's web page: server-rendered HTML, a little JavaScript, no build step."""

@@ -144,7 +144,9 @@ def test_monitor_mode() -> None:
 
 
 def test_station_mode() -> None:
-    spec = read("name: a\nconfig: {net: {up: {type: wifi, mode: sta, intfName: wlan1, ssid: x, key: '12345678'}}}")
+    spec = read(
+        "name: a\nconfig: {net: {up: {type: wifi, mode: sta, intfName: wlan1, ssid: x, key: '12345678'}}}"
+    )
     assert spec.services["main"].interfaces["wlan1"]["type"] == "wifi-sta"
 
 
@@ -175,7 +177,9 @@ def test_name_below_config_and_no_version() -> None:
 
 
 def test_everything_below_config() -> None:
-    spec = read("config: {name: a, type: light, use: node, command: node ., as_root: true, packages: [x], version: 3}")
+    spec = read(
+        "config: {name: a, type: light, use: node, command: node ., as_root: true, packages: [x], version: 3}"
+    )
     main = spec.services["main"]
     assert (main.type, main.image, main.command, main.requests.as_root) == ("light", "node", "node .", True)
     assert main.build.packages == ("x",)
@@ -272,7 +276,10 @@ def test_firewall_rules_go_to_their_network() -> None:
         ("config: {net: {wifi: {type: wifi, intfName: wlan0}}}", "config.net.wifi.wireless.ssid"),
         ("config: {net: {wifi: {type: wimax, intfName: wlan0}}}", "config.net.wifi.type"),
         ("config: {net: {w: {type: lan, intfName: sixteen-letters-}}}", "config.net.w.intfName"),
-        ("config: {net: {a: {type: lan, intfName: x}, b: {type: lan, intfName: x}}}", "config.net.b.intfName"),
+        (
+            "config: {net: {a: {type: lan, intfName: x}, b: {type: lan, intfName: x}}}",
+            "config.net.b.intfName",
+        ),
         ("config: {host_config: {port_bindings: {x: 1}}}", "config.host_config.port_bindings.x"),
         ("config: []", "config"),
         ("as_root: maybe", "as_root"),

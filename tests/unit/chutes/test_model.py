@@ -4,7 +4,17 @@ import pytest
 
 from wayhouse.base import codec
 from wayhouse.chutes import model
-from wayhouse.chutes.model import Chute, Desired, Health, PortBinding, Requests, Service, Spec, Web, container_name
+from wayhouse.chutes.model import (
+    Chute,
+    Desired,
+    Health,
+    PortBinding,
+    Requests,
+    Service,
+    Spec,
+    Web,
+    container_name,
+)
 from wayhouse.ledger.model import Actor
 
 

@@ -167,9 +167,7 @@ class SourceDownloader:
 
 def _headers(source: Origin | None) -> dict[str, str]:
     """With the secret of `source`, if it has one; the archive is wanted as it is, not packed once more for the way."""
-    import aiohttp
-
     headers = {"Accept-Encoding": "identity"}
-    if source is not None and source.secret:
-        headers["Authorization"] = aiohttp.BasicAuth(source.user or "", source.secret, "utf-8").encode()
+    if source is not None and source.basic:
+        headers["Authorization"] = source.basic
     return headers

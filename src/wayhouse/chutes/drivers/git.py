@@ -8,7 +8,6 @@ write is measured before it is written.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import os
 import re
@@ -143,9 +142,8 @@ class Git:
             "gc.auto": "0",
             "safe.directory": "*",
         }
-        if origin.secret and origin.scheme in {"http", "https"}:
-            pair = base64.b64encode(f"{origin.user or ''}:{origin.secret}".encode()).decode()
-            settings[f"http.{origin.url}.extraHeader"] = f"Authorization: Basic {pair}"
+        if origin.basic:
+            settings[f"http.{origin.url}.extraHeader"] = f"Authorization: {origin.basic}"
         numbered = {
             name: text
             for index, (key, value) in enumerate(settings.items())
@@ -202,8 +200,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _reason(errors: bytes, origin: Origin) -> str:
     """What git said last, in one line and without the secret, should git ever repeat it."""
     text = errors[-MAX_OUTPUT:].decode("utf-8", "replace")
-    if origin.secret:
-        pair = base64.b64encode(f"{origin.user or ''}:{origin.secret}".encode()).decode()
-        text = text.replace(origin.secret, "***").replace(pair, "***")
+    for secret in (origin.secret, origin.basic):
+        text = text.replace(secret, "***") if secret else text
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return (lines[-1] if lines else "it says nothing")[:300]

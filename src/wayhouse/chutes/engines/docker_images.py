@@ -22,6 +22,8 @@ from wayhouse.chutes.ports import BuildRequest
 from wayhouse.ledger.task import Say
 
 BUILD_CACHE_BYTES = 2 * 1024**3
+BUILD_ATTEMPTS = 3
+_CACHE_WENT = ("unknown parent image", "No such image: sha256:", "layer does not exist")
 
 
 class DockerImages:
@@ -33,17 +35,27 @@ class DockerImages:
         self._ours = f"{LABEL}.instance={instance}"
 
     async def build(self, request: BuildRequest, say: Say) -> None:
-        labels = {f"{LABEL}.instance": self._instance, f"{LABEL}.chute": request.chute}
         context = Path(request.context)
         if not await asyncio.to_thread(context.is_dir):
             raise EngineError(f"The source of the app is gone: {context} is not a directory.")
+        for attempt in range(BUILD_ATTEMPTS):
+            try:
+                await self._build_once(request, context, say)
+            except EngineError as error:
+                if attempt + 1 == BUILD_ATTEMPTS or not any(sign in error.message for sign in _CACHE_WENT):
+                    raise
+                say("A cached layer was removed meanwhile; building again")
+            else:
+                return
+
+    async def _build_once(self, request: BuildRequest, context: Path, say: Say) -> None:
         prefix = "Error building Docker image"
         params = {
             "t": request.tag,
             "rm": True,
             "forcerm": True,
             "pull": "1" if request.pull else None,
-            "labels": labels,
+            "labels": {f"{LABEL}.instance": self._instance, f"{LABEL}.chute": request.chute},
             "dockerfile": None if request.dockerfile is None else INJECTED_DOCKERFILE,
         }
         data = tar_stream(context, request.dockerfile)

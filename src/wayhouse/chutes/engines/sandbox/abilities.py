@@ -18,8 +18,10 @@ def limits(kinds: frozenset[str], *, api: bool) -> Iterable[str]:
         yield "Apps cannot be started: install ip (package iproute2)."
     if root and nat.tool() is None:
         yield "No outbound network for apps: install nftables."
-    if not root:
-        yield "No outbound network for apps: run the gateway as root or install Docker or Podman."
+    if not root and nat.outward_program() is None:
+        yield "No outbound network for apps: install pasta (package passt) or slirp4netns, or run the gateway as root."
+    elif not root and not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        yield "No outbound network for apps: this user may not open /dev/net/tun."
     if api and nat.tool() is None:
         yield "Apps cannot reach the gateway's own API at paradrop.io: install nftables."
     if "memory" not in kinds:

@@ -157,7 +157,7 @@ def find_program(language: str) -> str:
 
 
 def real_name(program: str) -> str:
-    """ "python3.11" for /usr/bin/python3: an environment belongs to one version."""
+    """The program behind the name (python3.11 for python3): an environment belongs to one version."""
     return Path(program).resolve().name
 
 

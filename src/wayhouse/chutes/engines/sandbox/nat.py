@@ -67,6 +67,11 @@ def tool() -> str | None:
     return next((name for name in ("nft", "iptables") if shutil.which(name)), None)
 
 
+def outward_program() -> str | None:
+    """What carries traffic outwards for a network that is not root's."""
+    return next((found for name in ("slirp4netns", "pasta") if (found := shutil.which(name))), None)
+
+
 def links() -> set[str]:
     """The host's ends of all links to chutes."""
     return {path.name for path in Path("/sys/class/net").glob(f"{LINK_PREFIX}*")}

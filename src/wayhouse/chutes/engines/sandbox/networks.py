@@ -131,7 +131,8 @@ class Networks:
         place = self.place(network.chute)
         known = records.read_json(place / "holder.json") or {}
         if not identity.is_same(known):
-            await processes.start_detached("hold", str(place))
+            outward = nat.outward_program()
+            await processes.start_detached("hold", str(place), *([outward] if outward else []))
             known = records.read_json(place / "holder.json") or {}
             if self._api:
                 enter = ("nsenter", "-t", str(known.get("pid")), "-U", "-n", "--preserve-credentials")

@@ -28,9 +28,7 @@ def enter(plan: Mapping[str, Any], first: int) -> int:
     """Run `plan["argv"]` in the namespaces of process `first`, output here; returns its exit code."""
     null = os.open("/dev/null", os.O_RDONLY)
     launch.join_cgroups(plan["cgroups"])
-    for name, kind in _SPACES:
-        if name != "user" or plan["mapped"]:
-            kernel.join_namespace(f"/proc/{first}/ns/{name}", kind)
+    join(plan, first)
     verdict, tell = os.pipe()
     child = os.fork()
     if child == 0:
@@ -43,6 +41,15 @@ def enter(plan: Mapping[str, Any], first: int) -> int:
         os.write(1, fault + b"\n")
     _, status = os.waitpid(child, 0)
     return launch.exit_code(status)
+
+
+def join(plan: Mapping[str, Any], first: int) -> None:
+    """Where nobody is root, the network belongs to the chute's own user namespace: that one has to be joined first."""
+    if plan["mapped"]:
+        launch.join_network(plan["network"])
+    for name, kind in _SPACES:
+        if name != ("net" if plan["mapped"] else "user"):
+            kernel.join_namespace(f"/proc/{first}/ns/{name}", kind)
 
 
 def _become(plan: Mapping[str, Any], null: int, tell: int) -> None:

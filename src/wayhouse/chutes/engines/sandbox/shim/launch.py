@@ -195,10 +195,7 @@ def execute(
     argv: Sequence[str], environment: Mapping[str, str], cwd: str, streams: tuple[int, int, int], tell: int
 ) -> NoReturn:
     """Become the program; failing that, write the reason to `tell`."""
-    for number in range(1, signal.NSIG):
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    reset_signals()
     for target, source in enumerate(streams):
         os.dup2(source, target, inheritable=True)
     os.umask(0o022)
@@ -212,6 +209,14 @@ def execute(
     os._exit(127)
 
 
+def reset_signals() -> None:
+    """As a program expects them: Python itself ignores some, and programs inherit that."""
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
 def _why_not(program: str, error: OSError) -> str:
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return f"Command not found: {program}"
@@ -220,6 +225,14 @@ def _why_not(program: str, error: OSError) -> str:
     if error.errno == errno.ENOEXEC:
         return f"{program} is not a program; a script needs a first line such as #!/bin/sh"
     return f"Command {program} could not be started: {error.strerror}"
+
+
+def join_network(network: dict[str, Any]) -> None:
+    """Join the chute's namespaces; without any (network mode "host") stay where we are."""
+    if network.get("user"):
+        kernel.join_namespace(network["user"], kernel.CLONE_NEWUSER)
+    if network.get("net"):
+        kernel.join_namespace(network["net"], kernel.CLONE_NEWNET)
 
 
 def read_plan(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     serve DIRECTORY           detach, start the service of DIRECTORY/plan.json, keep it running
     run PLAN                  run one program to its end in a sandbox, output here (builds)
     enter PLAN PID            run one program inside a running container
-    hold DIRECTORY            keep a user and a network namespace for a chute where nobody is root
+    hold DIRECTORY [PROGRAM]  keep a user and a network namespace for a chute where nobody is root
 
 Started by `processes.py` with `python -I -S`; answers `serve` and `hold` with one line: "ok" or why not.
 """
@@ -17,7 +17,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from wayhouse.chutes.engines.sandbox.shim import enter, hold, identity, kernel, launch, ports
 from wayhouse.chutes.engines.sandbox.shim.loop import Loop
@@ -31,7 +30,7 @@ def main(arguments: list[str]) -> int:
     if verb == "serve":
         return detach(lambda answer: serve(Path(path), answer))
     if verb == "hold":
-        return detach(lambda answer: hold.hold(Path(path), answer))
+        return detach(lambda answer: hold.hold(Path(path), rest, answer))
     if verb == "run":
         return run(Path(path))
     return enter.enter(launch.read_plan(Path(path)), int(rest[0]))
@@ -73,7 +72,7 @@ def serve(directory: Path, answer: int) -> None:
     raise_descriptor_limit()
     loop = Loop()
     opened = ports.open_all(plan["ports"])
-    enter_network(plan["network"])
+    launch.join_network(plan["network"])
     ports.forward_all(loop, opened)
     if plan["api"]:
         ports.offer_api(loop, plan["api"]["port"], plan["api"]["socket"])
@@ -97,19 +96,11 @@ def raise_descriptor_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def enter_network(network: dict[str, Any]) -> None:
-    """Join the chute's namespaces; without any (network mode "host") stay where we are."""
-    if network.get("user"):
-        kernel.join_namespace(network["user"], kernel.CLONE_NEWUSER)
-    if network.get("net"):
-        kernel.join_namespace(network["net"], kernel.CLONE_NEWNET)
-
-
 def run(path: Path) -> int:
     plan = launch.read_plan(path)
     kernel.adopt_orphans()
     kernel.die_with_parent(signal.SIGKILL)
-    enter_network(plan["network"])
+    launch.join_network(plan["network"])
     try:
         process = launch.launch(plan, 1, 1)
     except launch.LaunchError as error:
