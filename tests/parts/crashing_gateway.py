@@ -22,10 +22,10 @@ _seen = -1
 async def mark(self: LedgerStore, change_id: int, states: dict[int, Any]) -> None:
     global _seen
     _seen += 1
-    if CRASH_AT == 2 * _seen:
+    if 2 * _seen == CRASH_AT:
         os.kill(os.getpid(), signal.SIGKILL)
     await _mark(self, change_id, states)
-    if CRASH_AT == 2 * _seen + 1:
+    if 2 * _seen + 1 == CRASH_AT:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sysconfig
 import tarfile
 import tempfile
 import time
@@ -28,9 +27,10 @@ BASE_IMAGE = "wayhouse-test-python"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wayhouse-tests"
 PACKAGES = (
     "base-files", "base-passwd", "bash", "coreutils", "dash", "debianutils", "findutils", "grep", "hostname", "libc-bin",
-    "libpython3-stdlib", "libpython3.11-minimal", "libpython3.11-stdlib", "login", "media-types", "passwd", "procps",
-    "python3", "python3-minimal", "python3.11", "python3.11-minimal", "sed", "tar", "util-linux", "libcap2-bin",
+    "libpython3-stdlib", "login", "media-types", "passwd", "procps",
+    "python3", "python3-minimal", "sed", "tar", "util-linux", "libcap2-bin",
 )  # fmt: skip
+PYTHON_PACKAGES = ("{}", "{}-minimal", "lib{}-minimal", "lib{}-stdlib")
 LEFT_OUT = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/info", "/usr/share/lintian")
 
 
@@ -105,10 +105,16 @@ def python_base_image(docker_socket: str) -> str:
     return tag
 
 
+def packages() -> tuple[str, ...]:
+    """With those of the system's Python, whichever version that is (python3.11 behind python3)."""
+    python = Path("/usr/bin/python3").resolve().name
+    return (*PACKAGES, *(name.format(python) for name in PYTHON_PACKAGES))
+
+
 def base_archive() -> Path:
     """The tar of the base image, made once and kept in the user's cache until the packages change."""
-    versions = subprocess.run(["dpkg-query", "-W", *PACKAGES], capture_output=True, text=True).stdout
-    key = hashlib.sha256(f"{versions}{PACKAGES}4".encode()).hexdigest()[:12]
+    versions = subprocess.run(["dpkg-query", "-W", *packages()], capture_output=True, text=True).stdout
+    key = hashlib.sha256(f"{versions}{PACKAGES}5".encode()).hexdigest()[:12]
     archive = CACHE / f"base-{key}.tar"
     if not archive.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -145,7 +151,7 @@ def _write_base(target: Path) -> None:
 
 
 def _package_files() -> set[str]:
-    listed = subprocess.run(["dpkg", "-L", *PACKAGES], capture_output=True, text=True).stdout.splitlines()
+    listed = subprocess.run(["dpkg", "-L", *packages()], capture_output=True, text=True).stdout.splitlines()
     wanted = {path for path in listed if path.startswith("/") and not path.startswith(LEFT_OUT)}
     return {path for path in wanted if path.count("/") > 1 and (os.path.islink(path) or os.path.isfile(path))}
 
@@ -176,7 +182,7 @@ def _add_pip(tar: tarfile.TarFile) -> None:
     if spec is None or spec.origin is None:
         return
     home = Path(spec.origin).parent
-    base = "usr/local/lib/python" + sysconfig.get_python_version() + "/dist-packages/pip"
+    base = "usr/local/lib/" + Path("/usr/bin/python3").resolve().name + "/dist-packages/pip"
     tar.add(home, arcname=base, filter=lambda info: None if "__pycache__" in info.name else info)
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(

@@ -162,6 +162,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
     data = response.read(MOST_ANSWER + 1)
     if len(data) > MOST_ANSWER:
         raise StrangeAnswerError("The gateway's answer has no end.")
+    if response.length:
+        raise http.client.IncompleteRead(data, response.length)
     return data
 
 
@@ -172,7 +174,7 @@ def _decode(row: Endpoint[ReplyT], data: bytes) -> ReplyT:
         return decode_reply(row, data)
     except BadInputError as error:
         raise StrangeAnswerError(
-            f"The gateway's answer to {row.name} cannot be understood ({error.message}) Is it of another version?"
+            f"The gateway's answer to {row.name} cannot be understood; is it of another version? ({error.message})"
         ) from error
 
 

@@ -56,9 +56,11 @@ def to_builtins(value: Any) -> Any:
 
 
 def decode_yaml(data: bytes | str, *, what: str = "document") -> Any:
-    """Plain data from a YAML text. Aliases are refused beyond `MAX_YAML_NODES` visits, so no 'billion laughs'."""
+    """Plain data from a YAML text, nested at most `MAX_YAML_DEPTH` deep. Aliases are refused beyond `MAX_YAML_NODES`
+    visits, so no 'billion laughs'."""
     loader = None
     try:
+        _measure_text(data)
         loader = _Loader(data)
         node = loader.get_single_node()
         if node is None:
@@ -90,8 +92,26 @@ def encode_yaml(value: Any) -> str:
 def decode_toml(text: str, *, what: str = "file") -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and plain ValueError for endless numbers
         raise BadInputError(f"The {what} is not valid TOML: {error}") from error
+
+
+def _measure_text(data: bytes | str) -> None:
+    """libyaml's composer recurses in C, so a text that is nested too deeply must not reach it: it would end the process."""
+    loader = _Loader(data)
+    depth = seen = 0
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            seen += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > MAX_YAML_DEPTH or seen > 2 * MAX_YAML_NODES:
+                raise _too_much()
+    finally:
+        loader.dispose()
 
 
 def _measure(root: yaml.Node) -> None:
@@ -101,12 +121,16 @@ def _measure(root: yaml.Node) -> None:
         node, depth = stack.pop()
         seen += 1
         if depth > MAX_YAML_DEPTH or seen > MAX_YAML_NODES:
-            raise BadInputError("The YAML document is nested too deeply or expands to too many values.")
+            raise _too_much()
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 stack.extend(((key, depth + 1), (value, depth + 1)))
         elif isinstance(node, yaml.SequenceNode):
             stack.extend((child, depth + 1) for child in node.value)
+
+
+def _too_much() -> BadInputError:
+    return BadInputError("The YAML document is nested too deeply or expands to too many values.")
 
 
 def _bad(text: str, what: str) -> BadInputError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import sqlite3
 import threading
@@ -23,6 +24,16 @@ Connection = sqlite3.Connection
 Row = tuple[Any, ...]
 
 MAX_BATCH = 256
+_DISK = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_NOMEM,
+}
+"""Primary result codes that blame the machine and not the statement; SQLite may have ended the transaction itself."""
+
+log = logging.getLogger(__name__)
 
 
 class _Write(NamedTuple):
@@ -49,6 +60,8 @@ class Database:
             "CREATE TABLE IF NOT EXISTS schema_steps (room TEXT PRIMARY KEY, step INTEGER NOT NULL)"
         )
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
@@ -61,12 +74,27 @@ class Database:
                 f"The database was written by a newer version of Wayhouse ({room} step {done}). Install that version."
             )
         for number, step in enumerate(steps[done:], start=done + 1):
-            self._writer.executescript(
-                f"BEGIN;{step};INSERT OR REPLACE INTO schema_steps VALUES ('{room}', {number});COMMIT;"  # noqa: S608 - our own words
-            )
+            self._migrate(room, number, step)
+
+    def _migrate(self, room: str, number: int, step: str) -> None:
+        note = f"INSERT OR REPLACE INTO schema_steps VALUES ('{room}', {number})"  # noqa: S608 - our own words
+        with self._writing:
+            try:
+                self._writer.executescript(f"BEGIN;{step};{note};COMMIT;")
+            except sqlite3.Error as error:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise PermanentError(
+                    f"The database {self.path} cannot be brought up to date ({room} step {number}): {error}."
+                ) from error
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in the writer's transaction; returns when its effect is on disk. An exception undoes `work` alone."""
+        """Run `work` in the writer's transaction; returns when its effect is on disk. An exception undoes `work` alone.
+
+        Raises `UnavailableError` when the disk does not take it (or the database is closed): nothing is written then.
+        """
+        if self._is_closed:
+            raise UnavailableError("The gateway is stopping; nothing can be written any more.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._queue.put(_Write(work, future, loop))
@@ -80,6 +108,7 @@ class Database:
         return self._reader.execute(sql, parameters).fetchall()
 
     def close(self) -> None:
+        self._is_closed = True
         self._queue.put(None)
         self._thread.join()
         self._reader.close()
@@ -91,9 +120,10 @@ class Database:
             batch = [self._queue.get()]
             while len(batch) < MAX_BATCH and not self._queue.empty():
                 batch.append(self._queue.get())
-            if batch[-1] is None or None in batch:
+            if None in batch:
                 open_ = False
-            self._commit([write for write in batch if write is not None])
+            with self._writing:
+                self._commit([write for write in batch if write is not None])
 
     def _commit(self, batch: list[_Write]) -> None:
         if not batch:
@@ -110,6 +140,7 @@ class Database:
                 f"The state cannot be written to disk ({error}). Free space on {self.path.parent}."
             )
             answers = [(write, None, failure) for write in batch]
+            log.error("%d writes failed: %s", len(batch), error)  # noqa: TRY400 - their callers are told
         for write, result, failure_ in answers:
             if write.loop is not None and write.future is not None:
                 with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
@@ -119,7 +150,9 @@ class Database:
         self._writer.execute("SAVEPOINT one")
         try:
             result = write.work(self._writer)
-        except Exception as error:  # noqa: BLE001 - handed to the waiting caller
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DISK:
+                raise
             self._writer.execute("ROLLBACK TO one")
             self._writer.execute("RELEASE one")
             return write, None, error

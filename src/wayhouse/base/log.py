@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import logging.handlers
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -34,12 +37,27 @@ class _JsonLines(logging.Formatter):
 
 
 class _ToEvents(logging.Handler):
+    """Publishes on the event loop's thread alone, whichever thread speaks, since subscriptions belong to the loop."""
+
     def __init__(self, events: Events) -> None:
         super().__init__()
         self._events = events
+        self._thread = threading.get_ident()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._events.publish(to_line(record))
+        try:
+            line = to_line(record)
+        except Exception:  # noqa: BLE001 - arguments that do not fit their text must not fail the one who speaks
+            self.handleError(record)
+            return
+        if self._loop is None or threading.get_ident() == self._thread:
+            self._events.publish(line)
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is gone: nobody listens any more
+            self._loop.call_soon_threadsafe(self._events.publish, line)
 
 
 def to_line(record: logging.LogRecord) -> LogLine:

@@ -64,13 +64,25 @@ def load(kind: type[T], file: Path | None, env: Mapping[str, str]) -> T:
     """Read `file` (if it exists) and the environment into `kind`."""
     tree: dict[str, Any] = {}
     if file is not None and file.exists():
-        tree = codec.decode_toml(file.read_text(encoding="utf-8"), what=f"settings file {file}")
+        tree = codec.decode_toml(_text(file), what=f"settings file {file}")
     sections = {field.name for field in msgspec.structs.fields(kind)}
     for name, text in env.items():
         section, _, key = name.removeprefix(PREFIX).lower().partition("_")
         if name.startswith(PREFIX) and section in sections and key:
-            tree.setdefault(section, {})[key] = _scalar(kind, section, key, text)
+            table = tree.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise BadInputError(f"settings: `{section}` must be a table: [{section}].", path=section)
+            table[key] = _scalar(kind, section, key, text)
     return codec.convert(tree, kind, what="settings")
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInputError(f"The settings file {file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"The settings file {file} is not UTF-8 text.") from error
 
 
 def _scalar(kind: type[msgspec.Struct], section: str, key: str, text: str) -> Any:

@@ -31,12 +31,14 @@ class Tasks:
     ) -> None:
         for task in tuple(self._running):
             task.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        # The group is not told of `error`: it would wrap it, and whoever waits for a WayhouseError would miss it.
+        await self._group.__aexit__(None, None, None)
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[None]:
         task = self._group.create_task(self._guard(work, name), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: work.close())  # cancelled before its first step
         return task
 
     async def _guard(self, work: Coroutine[Any, Any, Any], name: str) -> None:

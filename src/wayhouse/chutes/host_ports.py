@@ -39,13 +39,15 @@ def assign(
     *,
     pool: range,
     is_free: Callable[[int, str], bool],
+    is_running: bool = True,
 ) -> Ports:
-    """Host ports for all services. `is_free` asks the machine; it is not asked about ports this chute holds already.
+    """Host ports for all services. `is_free` asks the machine; it is not asked about ports that this chute holds, which
+    it does while it `is_running`.
 
     Raises `ChuteStateError` naming the port that cannot be had, and who holds it.
     """
     taken = _taken(others)
-    mine = {(port, kind.partition("/")[2]) for ports in before.values() for kind, port in ports.items()}
+    mine = _pairs(before) if is_running else set()
     result: Ports = {}
     open_requests: list[tuple[str, PortBinding]] = []
     for name, service in spec.services.items():
@@ -60,20 +62,21 @@ def assign(
             result.setdefault(name, {})[key(binding)] = binding.host
     for name, binding in open_requests:
         port = before.get(name, {}).get(key(binding))
-        if port is None or (port, binding.protocol) in taken:
+        held = (port, binding.protocol) in mine
+        if port is None or (port, binding.protocol) in taken or not (held or is_free(port, binding.protocol)):
             port = _pick(binding.protocol, pool, taken, mine, is_free)
         taken[port, binding.protocol] = spec.name
         result.setdefault(name, {})[key(binding)] = port
     return result
 
 
+def _pairs(ports: Ports) -> set[tuple[int, str]]:
+    """Host port and protocol of every binding."""
+    return {(port, kind.partition("/")[2]) for one in ports.values() for kind, port in one.items()}
+
+
 def _taken(others: Iterable[Chute]) -> dict[tuple[int, str], str]:
-    return {
-        (port, kind.partition("/")[2]): chute.name
-        for chute in others
-        for ports in chute.ports.values()
-        for kind, port in ports.items()
-    }
+    return {pair: chute.name for chute in others for pair in _pairs(chute.ports)}
 
 
 def _claim(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
+from wayhouse.base.errors import WayhouseError
 from wayhouse.base.events import Events
 from wayhouse.base.tasks import Tasks
 from wayhouse.chutes.model import ChuteChanged, LogLine, container_name
@@ -34,30 +36,45 @@ class ChuteLogs:
 
         A reader that is slower than the app makes the app's log wait for it here, never in memory.
         """
-        services = list(self._store.get(name).spec.services)
+        self._store.get(name)
         queue: asyncio.Queue[LogLine | None] = asyncio.Queue(WAITING_LINES)
         with self._events.subscribe(ChuteChanged) as changes:
             async with Tasks() as tasks:
-                for service in services:
-                    tasks.spawn(self._pump(name, service, queue, tail), name=f"log-{name}-{service}")
-                tasks.spawn(_until_gone(changes, name, queue), name=f"log-{name}")
+                tasks.spawn(self._pump_all(name, changes, tasks, queue, tail), name=f"log-{name}")
                 while (line := await queue.get()) is not None:
                     yield line
 
+    async def _pump_all(
+        self,
+        name: str,
+        changes: AsyncIterator[ChuteChanged],
+        tasks: Tasks,
+        queue: asyncio.Queue[LogLine | None],
+        tail: int,
+    ) -> None:
+        """Follow every service, also those that an update brings; when the chute is gone, so is the stream."""
+        pumps: dict[str, asyncio.Task[None]] = {}
+        chute = self._store.find(name)
+        while chute is not None:
+            for service in chute.spec.services:
+                if service not in pumps or pumps[service].done():
+                    pump = self._pump(name, service, queue, tail)
+                    pumps[service] = tasks.spawn(pump, name=f"log-{name}-{service}")
+            async for change in changes:
+                if change.name == name:
+                    chute = change.chute
+                    break
+        await queue.put(None)
+
     async def _pump(self, chute: str, service: str, queue: asyncio.Queue[LogLine | None], tail: int) -> None:
-        """Follow one service; when its container is replaced, go on with the next one."""
+        """Follow one service while the chute has it; when its container is replaced, go on with the next one, and when
+        the engine is away, wait for it."""
         last = ""
-        while True:
-            async for line in self._engine.logs(container_name(chute, service), tail=tail, follow=True):
-                if line.timestamp > last:
-                    last = line.timestamp
-                    await queue.put(line)
+        while (installed := self._store.find(chute)) is not None and service in installed.spec.services:
+            told = last
+            with contextlib.suppress(WayhouseError):
+                async for line in self._engine.logs(container_name(chute, service), tail=tail, follow=True):
+                    if line.timestamp > told:
+                        last = line.timestamp
+                        await queue.put(line)
             await asyncio.sleep(PAUSE_S)
-
-
-async def _until_gone(
-    changes: AsyncIterator[ChuteChanged], name: str, queue: asyncio.Queue[LogLine | None]
-) -> None:
-    async for change in changes:
-        if change.name == name and change.chute is None:
-            await queue.put(None)

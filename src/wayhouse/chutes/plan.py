@@ -59,7 +59,8 @@ def deploy(
     """
     names = tuple(spec.name for spec in containers)
     old = container_names(before)
-    gone = tuple(image for image in images_of(before) if image not in images_of(after))
+    kept = {*images_of(after), *aliases(after, supply.builds).values()}
+    gone = tuple(image for image in _with_aliases(before, images_of(after)) if image not in kept)
     tasks: list[Task] = []
     if supply.bundle is not None and after.source is not None:
         tasks.append(KeepSource(bundle=supply.bundle, source=after.source))
@@ -99,7 +100,7 @@ def delete(chute: Chute, *, running: frozenset[str]) -> list[Task]:
         Save(chute=chute.name, before=chute, after=None),
         DropContainers(containers=names, show_logs=True),
         DropNetwork(chute=chute.name),
-        DropImages(images=images_of(chute)),
+        DropImages(images=_with_aliases(chute, ())),
         DropFiles(chute=chute.name, everything=True),
     ]
 
@@ -129,6 +130,15 @@ def aliases(chute: Chute, built: Iterable[str]) -> dict[str, str]:
         re.sub(r"[^A-Za-z0-9_.-]", "_", str(chute.spec.version or "latest")).lstrip(".-")[:120] or "latest"
     )
     return {chute.images[name]: f"{chute.name}-{name}:{version}".lower() for name in built}
+
+
+def _with_aliases(chute: Chute | None, kept: Sequence[str]) -> tuple[str, ...]:
+    """The images of `chute` that are not `kept`, each after its second name, which would keep it on the disk."""
+    if chute is None:
+        return ()
+    built = [name for name, image in chute.images.items() if image in images_of(chute) and image not in kept]
+    names = aliases(chute, built)
+    return tuple(one for image in (chute.images[name] for name in built) for one in (names[image], image))
 
 
 def checks(chute: Chute) -> list[Check]:

@@ -59,6 +59,9 @@ class ChutePlanner:
         self._settings = settings
         self._around = around
         self._clock = clock
+        self._underway: dict[int, Chute] = {}
+        """What open changes install or remove, by change: its names and ports are taken though it is not (or no more) in
+        the store."""
 
     async def plan(self, change: Change, say: Say) -> Sequence[Task]:
         name = change.wish.name
@@ -68,13 +71,15 @@ class ChutePlanner:
             case Kind.CREATE | Kind.UPDATE as kind:
                 return await self._install(change, before, say, is_new=kind == Kind.CREATE)
             case Kind.DELETE:
-                return plan.delete(self._store.get(name), running=await self._running())
+                chute = self._underway[change.id] = self._store.get(name)
+                return plan.delete(chute, running=await self._running(chute))
             case Kind.STOP:
                 return await self._stop(self._store.get(name))
             case Kind.START | Kind.RESTART as kind:
                 return await self._restart(change, self._store.get(name), say, is_start=kind == Kind.START)
 
     async def settle(self, change: Change) -> None:
+        self._underway.pop(change.id, None)
         if change.wish.kind in {Kind.CREATE, Kind.UPDATE}:
             wish = codec.decode_json(bytes(change.wish.data), Install)
             if wish.upload is not None:
@@ -102,7 +107,7 @@ class ChutePlanner:
         return await self._deploy(change, before, wanted, source=source, kept=kept)
 
     async def _stop(self, chute: Chute) -> Sequence[Task]:
-        running = await self._running()
+        running = await self._running(chute)
         if chute.desired == Desired.STOPPED and not running.intersection(plan.container_names(chute)):
             raise ChuteStateError("Chute is already stopped.", chute=chute.name)
         return plan.stop(chute, running=running)
@@ -115,20 +120,22 @@ class ChutePlanner:
         for warning in wanted.warnings if wish.fields else ():
             say(f"Warning: {warning}")
         if wish.environment is not None:
-            wanted = msgspec.structs.replace(wanted, environment=wish.environment)
+            wanted = document.merge(wanted, {"environment": wish.environment})
         return await self._deploy(change, before, wanted, source=None, kept=before.source)
 
     async def _deploy(
         self, change: Change, before: Chute | None, wanted: Spec, *, source: Path | None, kept: str | None
     ) -> Sequence[Task]:
-        others = [chute for chute in self._store.all.values() if chute.name != wanted.name]
-        check_requests(wanted, change.actor, self._settings, others)
         self._directories.check_space()
         bundle_at = source or (self._directories.source(kept) if kept else None)
         images, builds = await self._images(
             change, before, wanted, bundle_at, kept, is_new=source is not None
         )
+        running = await self._running(before)
         now = self._clock.wall()
+        # From here to `_underway` nothing waits, so that no two changes take one port.
+        others = self._others(wanted.name)
+        check_requests(wanted, change.actor, self._settings, others)
         after = Chute(
             spec=msgspec.structs.replace(wanted, warnings=()),
             owner=before.owner if before else change.actor,
@@ -136,11 +143,12 @@ class ChutePlanner:
             token=before.token if before else token_hex(128),
             change_id=change.id,
             images=images,
-            ports=self._ports(wanted, before, others),
+            ports=self._ports(wanted, before, others, is_running=bool(running)),
             source=kept,
             installed=before.installed if before else now,
             updated=now,
         )
+        self._underway[change.id] = after
         containers = container_specs(
             after,
             data=str(self._directories.data(after.name)),
@@ -157,7 +165,7 @@ class ChutePlanner:
             after,
             containers,
             supply,
-            running=await self._running(),
+            running=running,
             has_directories=self._directories.data(after.name).exists(),
         )
 
@@ -212,22 +220,34 @@ class ChutePlanner:
             packages=service.build.packages,
         )
 
-    def _ports(self, wanted: Spec, before: Chute | None, others: list[Chute]) -> host_ports.Ports:
+    def _others(self, name: str) -> list[Chute]:
+        """Every chute that is installed or about to be, but the one called `name`."""
+        known = (*self._store.all.values(), *self._underway.values())
+        return [chute for chute in known if chute.name != name]
+
+    def _ports(
+        self, wanted: Spec, before: Chute | None, others: list[Chute], *, is_running: bool
+    ) -> host_ports.Ports:
         return host_ports.assign(
             wanted,
             before.ports if before else {},
             others,
             pool=range(self._settings.first_port, self._settings.last_port + 1),
             is_free=self._machine_ports.is_free,
+            is_running=is_running,
         )
 
     async def _fetch(self, wish: Install, say: Say) -> Path | None:
         """The directory of the bundle that was sent or is to be downloaded; None when there is none."""
         return await self._uploads.bundle_of(wish.upload, say) if wish.upload is not None else None
 
-    async def _running(self) -> frozenset[str]:
-        containers = await self._engine.containers()
-        return frozenset(one.name for one in containers if one.state.state in {"running", "restarting"})
+    async def _running(self, chute: Chute | None) -> frozenset[str]:
+        """Which containers of `chute` run now. Each is asked for by name: a list of all grows with every app."""
+        names = plan.container_names(chute)
+        found = await asyncio.gather(*(self._engine.container(name) for name in names))
+        return frozenset(
+            one.name for one in found if one is not None and one.state.state in {"running", "restarting"}
+        )
 
 
 def _read(source: Path | None, fields: dict[str, Any]) -> Spec:

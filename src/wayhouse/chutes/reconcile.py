@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from wayhouse.chutes.containers import NEW, OLD
 from wayhouse.chutes.directories import Directories
-from wayhouse.chutes.model import Chute, Desired
+from wayhouse.chutes.model import Chute, Desired, Service, container_name
+from wayhouse.chutes.model import Restart as RestartPolicy
 from wayhouse.chutes.plan import container_names, images_of
 from wayhouse.chutes.ports import Container, Engine
 from wayhouse.chutes.state import ChuteStore
@@ -23,6 +24,8 @@ from wayhouse.ledger.model import INTERNAL, Change, Wish
 from wayhouse.ledger.service import Ledger
 
 log = logging.getLogger(__name__)
+
+_UP = {"running", "restarting"}
 
 
 class Reconciler:
@@ -33,18 +36,24 @@ class Reconciler:
         self._ledger = ledger
 
     async def run(self) -> None:
-        """Called once, right after the ledger has taken up its open changes."""
+        await self.sweep()
+        await self.align()
+
+    async def sweep(self) -> None:
+        """Remove left-overs. Called before anyone can ask for a new change, right after the ledger has taken up the open ones."""
         open_changes = self._ledger.open_changes()
         busy = {change.wish.name for change in open_changes if change.wish.kind in set(Kind)}
-        containers = await self._engine.containers()
-        await self._sweep_containers(containers, busy)
+        await self._sweep_containers(await self._engine.containers(), busy)
         await self._sweep_networks(busy)
         await asyncio.to_thread(self._sweep_files, busy, _uploads(open_changes))
-        if not busy:
+
+    async def align(self) -> None:
+        """Ask for the changes that bring chutes back to what they should do; then drop what no chute needs any more."""
+        containers = {one.name: one for one in await self._engine.containers()}
+        chutes = [one for one in self._store.all.values() if not self._ledger.touching(f"chute/{one.name}")]
+        await asyncio.gather(*(self._align(chute, containers) for chute in chutes))
+        if not self._ledger.open_changes():
             await self._sweep_images()
-        for chute in list(self._store.all.values()):
-            if chute.name not in busy:
-                await self._align(chute, containers)
 
     async def _sweep_containers(self, containers: Iterable[Container], busy: set[str]) -> None:
         for one in containers:
@@ -75,20 +84,34 @@ class Reconciler:
         for upload in self._directories.uploads() - uploads:
             self._directories.drop_upload(upload)
 
-    async def _align(self, chute: Chute, containers: Iterable[Container]) -> None:
-        running = {one.name for one in containers if one.state.state in {"running", "restarting"}}
-        ours = set(container_names(chute))
+    async def _align(self, chute: Chute, containers: Mapping[str, Container]) -> None:
+        found = [
+            (service, containers.get(container_name(chute.name, name)))
+            for name, service in chute.spec.services.items()
+        ]
         if chute.desired == Desired.RUNNING:
             self._directories.make(chute.name)
-            if not ours <= running:
+            if not all(_is_fine(service, container) for service, container in found):
                 await self._submit(Kind.RESTART, chute)
-        elif ours & running:
+        elif any(container is not None and container.state.state in _UP for _, container in found):
             await self._submit(Kind.STOP, chute)
 
     async def _submit(self, kind: Kind, chute: Chute) -> None:
         data = msgspec.json.encode(Restart()) if kind == Kind.RESTART else b"{}"
         wish = Wish(kind=kind, resource=f"chute/{chute.name}", name=chute.name, data=msgspec.Raw(data))
         await self._ledger.submit(wish, INTERNAL)
+
+
+def _is_fine(service: Service, container: Container | None) -> bool:
+    """Running, or ended in a way after which its restart policy leaves it alone."""
+    if container is None:
+        return False
+    if container.state.state == "exited":
+        has_failed = container.state.exit_code != 0
+        return service.restart == RestartPolicy.NO or (
+            service.restart == RestartPolicy.ON_FAILURE and not has_failed
+        )
+    return container.state.state in _UP
 
 
 def _uploads(changes: Iterable[Change]) -> set[str]:

@@ -13,8 +13,9 @@ import msgspec
 
 from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError
-from wayhouse.chutes import bundle, document, spec
+from wayhouse.chutes import bundle, document, names, spec
 from wayhouse.chutes.directories import Directories
+from wayhouse.chutes.fields import scalar
 from wayhouse.chutes.logs import ChuteLogs
 from wayhouse.chutes.model import BadSpecError, Chute, Environment, Version
 from wayhouse.chutes.ports import Container, Engine, Usage
@@ -100,15 +101,16 @@ class Chutes:
             wanted = spec.from_document(fields)
             return Received(name=wanted.name, version=wanted.version, install=Install(fields=fields))
         name = config.get("name")
-        if not isinstance(name, str) or not name:
-            raise BadSpecError("A download needs `name`, the name of the chute.", path="name")
+        if not isinstance(name, str) or not names.is_chute_name(name):
+            raise BadSpecError(
+                f"A download needs `name`, the name of the chute: {names.NAME_RULE}.", path="name"
+            )
+        version = _version(config.get("version"))
         download = codec.convert(config["download"], Download, what="download")
         if not download.url.strip():
             raise BadInputError("`download.url` is empty.", path="download.url")
         upload = await self._uploads.order(download)
-        return Received(
-            name=name, version=config.get("version"), install=Install(upload=upload, fields=fields)
-        )
+        return Received(name=name, version=version, install=Install(upload=upload, fields=fields))
 
     def drop(self, received: Received) -> None:
         """Forget what was received and will not be installed."""
@@ -132,10 +134,10 @@ class Chutes:
         return await self._submit(Kind.STOP, name, actor)
 
     async def start(self, name: str, actor: Actor, environment: Environment | None = None) -> Change:
-        return await self._submit(Kind.START, name, actor, Restart(environment=environment))
+        return await self._submit(Kind.START, name, actor, self._restart_with(name, environment))
 
     async def restart(self, name: str, actor: Actor, environment: Environment | None = None) -> Change:
-        return await self._submit(Kind.RESTART, name, actor, Restart(environment=environment))
+        return await self._submit(Kind.RESTART, name, actor, self._restart_with(name, environment))
 
     async def configure(self, name: str, fields: dict[str, Any], actor: Actor) -> Change:
         """Apply the fields of a specification and restart. Faults in them raise `BadSpecError` at once."""
@@ -143,6 +145,13 @@ class Chutes:
         if chute is not None:
             document.merge(chute.spec, fields)
         return await self._submit(Kind.RESTART, name, actor, Restart(fields=fields))
+
+    def _restart_with(self, name: str, environment: Environment | None) -> Restart:
+        """Raises `BadSpecError` at once for variables that no container can have."""
+        chute = self._store.find(name)
+        if chute is not None and environment is not None:
+            document.merge(chute.spec, {"environment": environment})
+        return Restart(environment=environment)
 
     async def _submit(
         self,
@@ -162,3 +171,11 @@ class Chutes:
             data=msgspec.Raw(codec.encode_json(data) if data is not None else b"{}"),
         )
         return await self._ledger.submit(wish, actor)
+
+
+def _version(value: Any) -> Version:
+    """What a download's order says about the version, until the bundle itself is there."""
+    found = None if value is None else scalar(value, "version")
+    if isinstance(found, bool):
+        raise BadSpecError("`version` must be text or a number.", path="version")
+    return found

@@ -64,10 +64,12 @@ class ChuteStore:
         self._put(name, None)
 
     def _put(self, name: str, chute: Chute | None) -> None:
-        before = self._chutes.pop(name, None)
+        before = self._chutes.get(name)
         if before is not None:
             self._by_token.pop(before.token, None)
-        if chute is not None:
+        if chute is None:
+            self._chutes.pop(name, None)
+        else:
             self._chutes[name] = chute
             self._by_token[chute.token] = name
         self.generation += 1

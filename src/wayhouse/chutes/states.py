@@ -22,10 +22,12 @@ class States:
         self._clock = clock
         self._picture: dict[str, Container] = {}
         self._good_until = float("-inf")
+        self._expired = 0
         self._lock = asyncio.Lock()
         self.generation = 0
 
     def expire(self) -> None:
+        self._expired += 1
         self._good_until = float("-inf")
 
     async def current(self) -> Mapping[str, Container]:
@@ -35,10 +37,12 @@ class States:
         async with self._lock:
             begun = self._clock.monotonic()
             if begun >= self._good_until:
+                expired = self._expired
                 picture = {one.name: one for one in await self._engine.containers()}
                 if picture != self._picture:
                     self._picture = picture
                     self.generation += 1
                 now = self._clock.monotonic()
-                self._good_until = now + max(FRESH_S, (now - begun) * SHARE_OF_TIME)
+                if expired == self._expired:  # else the picture may be from before what made it old
+                    self._good_until = now + max(FRESH_S, (now - begun) * SHARE_OF_TIME)
         return self._picture

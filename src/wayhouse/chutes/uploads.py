@@ -7,13 +7,14 @@ that unpacked it; after a restart, which may have been a power cut, it is unpack
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from wayhouse.base import codec
-from wayhouse.base.errors import TooLargeError
+from wayhouse.base.errors import TooLargeError, UnavailableError
 from wayhouse.base.ids import short_id
 from wayhouse.chutes import bundle
 from wayhouse.chutes.directories import Directories
@@ -39,10 +40,13 @@ class Uploads:
         self._process = short_id()
 
     async def take(self, chunks: AsyncIterator[bytes]) -> str:
-        """Store an archive as it comes in and unpack it. Raises `BadArchiveError` or `TooLargeError`, leaving nothing."""
+        """Store an archive as it comes in and unpack it.
+
+        Raises `BadArchiveError`, `TooLargeError` or `UnavailableError` (a full disk), leaving nothing."""
         upload = self._directories.new_upload()
         try:
-            await self._store(self._directories.upload(upload) / ARCHIVE, chunks)
+            with _storing():
+                await self._store(self._directories.upload(upload) / ARCHIVE, chunks)
             await asyncio.to_thread(self._unpack, self._directories.upload(upload))
         except BaseException:
             self.drop(upload)
@@ -52,7 +56,14 @@ class Uploads:
     async def order(self, download: Download) -> str:
         """Store the order to download a bundle when its change runs."""
         upload = self._directories.new_upload()
-        await asyncio.to_thread(_write, self._directories.upload(upload) / ORDER, codec.encode_json(download))
+        try:
+            with _storing():
+                await asyncio.to_thread(
+                    _write, self._directories.upload(upload) / ORDER, codec.encode_json(download)
+                )
+        except BaseException:
+            self.drop(upload)
+            raise
         return upload
 
     async def bundle_of(self, upload: str, say: Say) -> Path:
@@ -61,6 +72,8 @@ class Uploads:
         order = folder / ORDER
         if order.exists():
             return await self._download(folder, codec.decode_json(order.read_bytes(), Download), say)
+        if not (folder / ARCHIVE).exists():
+            raise BadArchiveError("The archive that was sent is gone. Send it again.")
         if not self._is_unpacked(folder):
             await asyncio.to_thread(self._unpack, folder)
         return folder / SOURCE
@@ -107,6 +120,16 @@ class Uploads:
             secret=download.secret,
             say=say,
         )
+
+
+@contextlib.contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(
+            f"What was sent cannot be stored: {error.strerror}. Remove an app or free some space."
+        ) from error
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -32,7 +32,9 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     def client(self, env: Mapping[str, str], *, answer_s: float = 60.0) -> Client:
         """`WAYHOUSE_TOKEN` goes before the saved token."""
         saved = self.login.token if self.login is not None else None
-        return Client(self.place, token=env.get("WAYHOUSE_TOKEN") or saved, trust=self.trust, answer_s=answer_s)
+        return Client(
+            self.place, token=env.get("WAYHOUSE_TOKEN") or saved, trust=self.trust, answer_s=answer_s
+        )
 
 
 def choose(wanted: Wanted, env: Mapping[str, str]) -> Choice:

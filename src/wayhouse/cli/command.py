@@ -44,7 +44,9 @@ def noun(name: str, help: str) -> typer.Typer:  # noqa: A002 - typer's word
     )
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[Concatenate[Session, P], R]]:
+def command(
+    app: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[Concatenate[Session, P], R]]:
     """Register a function under `name`. Its docstring is the help."""
 
     def register(function: Callable[Concatenate[Session, P], R]) -> Callable[Concatenate[Session, P], R]:
@@ -67,9 +69,14 @@ def with_session(function: Callable[Concatenate[Session, P], R]) -> Callable[...
     parameters = [first, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *shared]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
-    run.__doc__ = function.__doc__
+    run.__doc__ = help_of(function)
     run.__name__ = function.__name__
     return run
+
+
+def help_of(function: Callable[..., Any]) -> str:
+    """The docstring, with the lines of its examples kept apart (click's sign for that is a backspace)."""
+    return inspect.cleandoc(function.__doc__ or "").replace("For example:\n", "\b\nFor example:\n")
 
 
 def session_of(context: typer.Context, wanted: Wanted) -> Session:

@@ -40,7 +40,9 @@ def moment(seconds: float | None) -> str:
     if seconds is None:
         return ""
     try:
-        return datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return (
+            datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        )
     except (ValueError, OverflowError, OSError):
         return ""
 

@@ -24,7 +24,7 @@ DEBUG = "WAYHOUSE_DEBUG"
 HELP = """Apps on this machine and its neighbours: install, look at, change.
 
 \b
-Examples:
+For example:
   wayhouse up                              start a gateway here
   wayhouse chute install ./my-app          install an app from a folder
   wayhouse chute ls                        what is installed, and where its page is
@@ -54,7 +54,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
 )
 
 
@@ -66,7 +66,9 @@ def root(
     fingerprint: Fingerprint = None,
     insecure: Insecure = False,
     json: Json = False,
-    show_version: Annotated[bool, typer.Option("--version", is_eager=True, callback=version.show_own, help="Show the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=version.show_own, help="Show the version.")
+    ] = False,
 ) -> None:
     context.obj = Wanted(gateway, data, fingerprint, insecure, json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Session:
     def again(self) -> str:
         """How a command must begin to reach the same gateway."""
         if self.wanted.gateway is not None and self.wanted.gateway != self.env.get("WAYHOUSE_GATEWAY"):
-            return f"wayhouse --gateway {self.wanted.gateway}"
+            return f"wayhouse --gateway {shlex.quote(self.wanted.gateway)}"
         if self.wanted.data is not None and str(self.wanted.data) != self.env.get("WAYHOUSE_DATA"):
-            return f"wayhouse --data {self.wanted.data}"
+            return f"wayhouse --data {shlex.quote(str(self.wanted.data))}"
         return "wayhouse"

@@ -10,28 +10,41 @@ from typing import Annotated
 import typer
 
 from wayhouse.base.errors import BadInputError
+from wayhouse.cli.command import help_of
 from wayhouse.cli.wanted import Wanted
 
 ENGINES = ("auto", "docker", "sandbox")
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("up")(up)
+    app.command("up", help=help_of(up))(up)
 
 
 def up(
     context: typer.Context,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep everything in this folder.")] = None,
-    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where the page and the API answer (127.0.0.1:8080).")] = None,
-    engine: Annotated[str | None, typer.Option(metavar="auto|docker|sandbox", help="What runs the apps.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="With example apps and devices, nothing real.")] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where the page and the API answer (127.0.0.1:8080)."),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(metavar="auto|docker|sandbox", help="What runs the apps.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="With example apps and devices, nothing real.")
+    ] = False,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="The settings file.")] = None,
-    insecure_default_login: Annotated[bool, typer.Option("--insecure-default-login", help="Let ParaDrop's old clients in without a password, from this machine only.")] = False,
+    insecure_default_login: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-default-login",
+            help="Let ParaDrop's old clients in without a password, from this machine only.",
+        ),
+    ] = False,
 ) -> None:
     """Start the gateway in the foreground. Ctrl-C stops it; apps go on.
 
-    \b
-    Examples:
+    For example:
       wayhouse up
       wayhouse up --data ~/gateway --listen 0.0.0.0:8080
       wayhouse up --demo
@@ -40,13 +53,24 @@ def up(
     if data is None and isinstance(before, Wanted):
         data = before.data
     arguments = daemon_arguments(
-        data=data, listen=listen, engine=engine, demo=demo, config=config, insecure_default_login=insecure_default_login
+        data=data,
+        listen=listen,
+        engine=engine,
+        demo=demo,
+        config=config,
+        insecure_default_login=insecure_default_login,
     )
-    os.execv(sys.executable, [sys.executable, "-m", "wayhouse.gateway", *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", "wayhouse.gateway", *arguments])  # noqa: S606 - becomes the daemon
 
 
 def daemon_arguments(
-    *, data: Path | None, listen: str | None, engine: str | None, demo: bool, config: Path | None, insecure_default_login: bool
+    *,
+    data: Path | None,
+    listen: str | None,
+    engine: str | None,
+    demo: bool,
+    config: Path | None,
+    insecure_default_login: bool,
 ) -> list[str]:
     """The daemon's own command line. Raises `BadInputError` for what it could not start with."""
     if data is not None and data.exists() and not data.is_dir():
@@ -67,4 +91,6 @@ def check_address(text: str) -> None:
     """HOST:PORT, [IPV6]:PORT or :PORT. Raises `BadInputError`."""
     _, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
-        raise BadInputError(f"`{text}` is no address to listen on. Write HOST:PORT, for example 0.0.0.0:8080.")
+        raise BadInputError(
+            f"`{text}` is no address to listen on. Write HOST:PORT, for example 0.0.0.0:8080."
+        )

@@ -45,14 +45,18 @@ def finish(session: Session, change_id: int, *, wait: bool) -> ChangeView | None
         if session.screen.json:
             session.screen.data({"change_id": change_id})
         else:
-            session.screen.line(f"Change {change_id} is under way. Watch it: {session.again} change watch {change_id}")
+            session.screen.line(
+                f"Change {change_id} is under way. Watch it: {session.again} change watch {change_id}"
+            )
         return None
     change = watch(session, change_id)
     demand_success(change)
     return change
 
 
-def watch(session: Session, change_id: int, *, each: Callable[[float, str], None] | None = None) -> ChangeView:
+def watch(
+    session: Session, change_id: int, *, each: Callable[[float, str], None] | None = None
+) -> ChangeView:
     """Show each line of the change's stream (or hand its time and text to `each`); the change at its end.
 
     Raises `LeftError` on Ctrl-C.
@@ -84,13 +88,9 @@ def _watch(session: Session, change_id: int, each: Callable[[float, str], None] 
             elif not screen.json:
                 line.step(message, f"{at - first:6.1f} s")
         change = _settled(client, change_id)
-    if each is None and not screen.json and change.ended and change.started:
-        screen.note(f"{_verdict(change)} in {span(change.ended - change.started)}.")
+    if each is None and change.state == "succeeded" and change.ended and change.started:
+        screen.note(f"Done in {span(change.ended - change.started)}.")
     return change
-
-
-def _verdict(change: ChangeView) -> str:
-    return {"succeeded": "Done", "cancelled": "Cancelled"}.get(change.state, "Failed")
 
 
 def _settled(client: Client, change_id: int) -> ChangeView:

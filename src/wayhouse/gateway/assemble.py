@@ -58,6 +58,7 @@ from wayhouse.host.machine_id import NodeId
 from wayhouse.host.service import Host
 from wayhouse.host.service import Surroundings as HostSurroundings
 from wayhouse.ledger.service import Ledger
+from wayhouse.portal.service import Portal
 
 FEATURES = ()
 """ParaDrop's words for what this gateway has; "hostapd-control" and "audio" come with their rooms."""
@@ -178,15 +179,28 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         engine_limits=engine_info.limits,
     )
     chute_resource = ChuteResource(chutes)
+
+    def describe() -> dict[str, Any]:
+        return openapi.describe(endpoints.ALL, version=__version__)
+
     resources = (
         AuthResource(access, lambda: settings.access.default_user),
         chute_resource,
         ChangeResource(ledger, chutes, chute_resource),
         ConfigResource(access.ssh_keys, host.settings(), host.pdid()),
         InfoResource(host),
-        SystemResource(
-            events, metrics, version, lambda: openapi.describe(endpoints.ALL, version=__version__)
-        ),
+        SystemResource(events, metrics, version, describe),
+    )
+    portal = Portal(
+        access=access,
+        chutes=chutes,
+        ledger=ledger,
+        host=host,
+        clock=clock,
+        version=version,
+        describe=describe,
+        session_s=settings.access.jwt_lifetime_s,
+        log_file=paths.data / "logs" / "wayhouse.log",
     )
     api = Api(
         endpoints.ALL,
@@ -198,7 +212,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         owner_of=chute_resource.owner_of,
         settings=settings.api,
         metrics=metrics,
-        otherwise=_not_found,
+        otherwise=portal,
     )
     forward = HttpForward()
     _count(metrics, ledger, chutes)
@@ -247,13 +261,3 @@ def _count(metrics: Metrics, ledger: Ledger, chutes: Chutes) -> None:
     metrics.gauge(
         "process_cpu_seconds_total", "CPU time of the gateway.", lambda: [({}, sum(process.cpu_times()[:2]))]
     )
-
-
-async def _not_found(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-    body = b'{"title": "Not found", "status": 404}'
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

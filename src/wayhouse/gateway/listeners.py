@@ -33,10 +33,10 @@ APPS = "apps.sock"
 def bind_tcp(host: str, port: int) -> socket.socket:
     """Raises `PermanentError` that says what to do when the address cannot be had."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind)
+        listener = socket.socket(family, kind, protocol)  # with its number asyncio turns Nagle's delay off
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:

@@ -1,7 +1,7 @@
 """Runs the daemon: takes the lock, opens the state, starts the rooms in order, serves until it is told to stop.
 
-The order is the point: the database before all, the ledger before the reconciler (so that open changes are known), the
-listeners last (so that what answers is whole). SIGTERM and SIGINT stop it; open changes go on at the next start.
+The order is the point: the database before all, the ledger before the sweep (so that open changes are known), the listeners
+after it (so that what answers is whole), and then what brings chutes back. SIGTERM and SIGINT stop it; open changes go on at the next start.
 """
 
 from __future__ import annotations
@@ -91,12 +91,13 @@ async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str,
             )
             first = await gateway.access.start(env.get(PASSWORD) or None)
             await gateway.ledger.start()
-            await gateway.reconciler.run()
+            await gateway.reconciler.sweep()
             tls = certificate.files(tree.gateway, paths.config / "keys", clock)
             servers = _servers(gateway, tcp, paths, tls)
             for one, sockets in servers:
                 tasks.spawn(one.serve(sockets), name="http")
             await _until_started([one for one, _ in servers])
+            tasks.spawn(gateway.reconciler.align(), name="align")
             out.write(banner(first, gateway, host=host, port=port, tls=tls, options_data=options.data))
             out.flush()
             notify("READY=1", env)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 from collections.abc import Mapping
@@ -16,10 +15,14 @@ from wayhouse.host import environment, facts, settings_view, telemetry
 from wayhouse.host.drivers.psutil import Psutil
 from wayhouse.host.drivers.snapd import Snapd
 from wayhouse.host.drivers.sysfs import Sysfs
+from wayhouse.host.kept import Kept
 from wayhouse.host.machine_id import NodeId
 from wayhouse.host.model import Hardware, Software, Status, Telemetry
 from wayhouse.host.ports import ChutesAtWork, NoChutes
-from wayhouse.host.status import StatusCache
+
+
+STATUS_FRESH_S = 0.8
+FACTS_FRESH_S = 1.0
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +36,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Host:
-    """Facts that never change are read once; `uptime` is read each time. `snapd` and `node` are used as they are."""
+    """Facts are read at most once a second, however many ask. `snapd` and `node` are used as they are."""
 
     def __init__(
         self,
@@ -53,27 +56,23 @@ class Host:
         self._files = files or Sysfs()
         self._meters = meters or Psutil()
         self._surroundings = surroundings or Surroundings()
-        self._status = StatusCache(self._meters, clock)
-        self._software: Software | None = None
+        self._status = Kept(self._meters.status, clock, STATUS_FRESH_S)
+        self._hardware = Kept(self._read_hardware, clock, FACTS_FRESH_S)
+        self._software = Kept(self._read_software, clock, FACTS_FRESH_S)
 
     async def hardware(self) -> Hardware:
-        """Radios come and go on USB, so this is read each time."""
-        return await asyncio.to_thread(facts.hardware, self._files, machine=platform.machine())
+        """Radios come and go on USB, so this may change."""
+        return await self._hardware.get()
 
     async def software(self) -> Software:
-        if self._software is None:
-            self._software = await asyncio.to_thread(
-                facts.software, self._files, kernel=platform.release(), version=__version__
-            )
-        uptime = facts.uptime_s(self._files.text("proc/uptime") or "")
-        return msgspec.structs.replace(self._software, uptime=uptime)
+        return await self._software.get()
 
     def features(self) -> list[str]:
         """What this gateway can do."""
         return sorted(self._surroundings.features)
 
     async def status(self) -> Status:
-        return await self._status.status()
+        return await self._status.get()
 
     async def telemetry(self) -> Telemetry:
         return await telemetry.report(self._meters, self._chutes, self._clock)
@@ -89,3 +88,10 @@ class Host:
     def pdid(self) -> str:
         """The node id; "" until the gateway is provisioned."""
         return self.node.current()
+
+    def _read_hardware(self) -> Hardware:
+        return facts.hardware(self._files, machine=platform.machine())
+
+    def _read_software(self) -> Software:
+        read = facts.software(self._files, kernel=platform.release(), version=__version__)
+        return msgspec.structs.replace(read, uptime=facts.uptime_s(self._files.text("proc/uptime") or ""))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
+import urllib.parse
 
 CONNECT_S = 2.0
 LINGER_S = 0.05
 ANSWER_S = 10.0
+_PLAIN = "/?#[]@!$&'()*+,;=:%"
 
 
 class SocketProber:
@@ -39,17 +42,20 @@ class SocketProber:
                 return await self._get(host, port, path)
         except (OSError, TimeoutError) as error:
             return f"GET {path}: {_words(error)}"
+        except ValueError:  # a first line without end
+            return f"GET {path}: answered no HTTP"
 
     async def _get(self, host: str, port: int, path: str) -> str:
         reader, writer = await asyncio.open_connection(host, port)
         try:
-            target = path.encode("ascii", "backslashreplace").split()[0].decode()
+            target = urllib.parse.quote(path, safe=_PLAIN)
             writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             await writer.drain()
             line = (await reader.readline()).split()
         finally:
             await _close(writer)
-        status = int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
+        is_http = len(line) > 1 and line[0].startswith(b"HTTP/") and line[1].isdigit()
+        status = int(line[1]) if is_http else 0
         return "" if 200 <= status < 400 else f"GET {path}: answered {status or 'no HTTP'}"
 
 
@@ -61,8 +67,8 @@ class SocketPorts:
                 trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 trial.bind(("0.0.0.0", port))  # noqa: S104 - only to ask, closed at once
-            except OSError:
-                return False
+            except OSError as error:  # a port that only the engine may open is for the engine to refuse
+                return error.errno != errno.EADDRINUSE
         return True
 
 

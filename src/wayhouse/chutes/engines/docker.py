@@ -28,9 +28,7 @@ from wayhouse.ledger.task import Say
 
 MAX_OUTPUT_BYTES = 64 * 1024
 TIMED_OUT = 124
-_PORT_TAKEN = re.compile(
-    r"(?:0\.0\.0\.0|\[?::\]?|127\.0\.0\.1):(\d+).*(?:already allocated|address already in use)"
-)
+_PORT_TAKEN = re.compile(r":(\d+)\b(?:\D.*)?(?:already allocated|address already in use)")
 
 
 class DockerEngine:
@@ -39,12 +37,15 @@ class DockerEngine:
     def __init__(self, socket: str, *, instance: str) -> None:
         self._client = DockerClient(socket)
         self._instance = instance
+        self._init: bool | None = None
         self._images = DockerImages(self._client, instance)
         self._ours = f"{words.LABEL}.instance={instance}"
 
     async def info(self) -> EngineInfo:
         version = await self._client.ask("GET", "version")
         facts = await self._client.ask("GET", "info")
+        if not isinstance(version, dict) or not isinstance(facts, dict):
+            raise EngineError(f"What answers at {self._client.socket} does not speak the Docker API.")
         return EngineInfo(
             name=enginepath_part(version),
             version=str(version.get("Version", "")),
@@ -102,8 +103,7 @@ class DockerEngine:
 
     async def create(self, spec: ContainerSpec) -> None:
         await self.remove(spec.name)
-        init = await asyncio.to_thread(has_init)
-        body = words.create_body(spec, self._instance, init=init)
+        body = words.create_body(spec, self._instance, init=await self._can_init())
         await self._client.ask("POST", "containers/create", body=body, name=spec.name)
 
     async def start(self, name: str) -> None:
@@ -196,6 +196,12 @@ class DockerEngine:
     async def close(self) -> None:
         await self._client.close()
 
+    async def _can_init(self) -> bool:
+        if self._init is None:
+            kind = engine_name(await self._client.ask("GET", "version"))
+            self._init = await asyncio.to_thread(has_init, kind)
+        return self._init
+
     async def _quietly(self, method: str, path: str, **params: Any) -> None:
         try:
             await self._client.ask(method, path, **params)
@@ -245,10 +251,17 @@ def enginepath_part(version: Mapping[str, Any]) -> str:
     return "podman" if any("podman" in part.lower() for part in parts) else "docker"
 
 
-def has_init() -> bool:
-    """Docker's small process 1 is a program of its own; without it, a start with `init` fails."""
-    places = "/usr/libexec/docker:/usr/local/libexec/docker:/usr/libexec/podman:/usr/local/bin:/usr/bin"
-    return any(shutil.which(name, path=places) for name in ("docker-init", "catatonit"))
+def engine_name(version: Mapping[str, Any]) -> str:
+    parts = [str(part.get("Name", "")) for part in version.get("Components") or ()]
+    return "podman" if any("podman" in part.lower() for part in parts) else "docker"
+
+
+def has_init(kind: str) -> bool:
+    """The engine's small process 1 is a program of its own; without it, a start with `init` fails."""
+    if kind == "podman":
+        return shutil.which("catatonit", path="/usr/libexec/podman:/usr/local/libexec/podman") is not None
+    places = "/usr/libexec/docker:/usr/local/libexec/docker:/usr/local/bin:/usr/bin:/usr/sbin"
+    return shutil.which("docker-init", path=places) is not None
 
 
 def explain_start(message: str) -> str:

@@ -56,7 +56,10 @@ class DockerClient:
         """One request with JSON both ways; None for an empty answer."""
         async with self.stream(method, path, body=body, **params) as response:
             data = await response.read()
-        return json.loads(data) if data.strip() else None
+        try:
+            return json.loads(data) if data.strip() else None
+        except ValueError as error:
+            raise EngineError(f"What answers at {self.socket} does not speak the Docker API.") from error
 
     async def find(self, path: str) -> Any:
         """As GET `ask`, but None for what is not there."""
@@ -100,7 +103,7 @@ class DockerClient:
             PermissionError,
         ) as error:
             raise self._nobody(error) from error
-        except (aiohttp.ClientError, ConnectionError, json.JSONDecodeError) as error:
+        except (aiohttp.ClientError, ConnectionError) as error:
             raise EngineError(f"The connection to the container engine broke: {error}") from error
 
     def _nobody(self, error: Exception) -> UnavailableError:

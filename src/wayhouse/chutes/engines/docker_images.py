@@ -132,5 +132,8 @@ def split_tag(image: str) -> tuple[str, str]:
 
 
 def _tags(image: Mapping[str, Any]) -> list[str]:
-    names = [str(tag).removeprefix("localhost/") for tag in image.get("RepoTags") or ()]
+    names = [
+        str(tag).removeprefix("localhost/").removeprefix("docker.io/library/")
+        for tag in image.get("RepoTags") or ()
+    ]
     return [name for name in names if name != "<none>:<none>"]

@@ -63,6 +63,7 @@ def _host_config(spec: ContainerSpec, *, init: bool) -> dict[str, Any]:
     if spec.network_mode != "host":
         host["ExtraHosts"] = [f"{name}:{address}" for name, address in sorted(spec.extra_hosts.items())]
         host["PortBindings"] = _port_bindings(spec)
+        host["Sysctls"] = {"net.ipv4.ip_unprivileged_port_start": "0"}  # Docker's own default, not Podman's
     if spec.memory_bytes:
         host["Memory"] = host["MemorySwap"] = spec.memory_bytes
     if spec.pids:

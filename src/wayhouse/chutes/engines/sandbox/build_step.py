@@ -28,6 +28,16 @@ class BuildSteps:
         self._work = work
         self._resolv = resolv
 
+    async def check(self) -> str | None:
+        """Try the sandbox with a program that does nothing: why it cannot work here, None if it can."""
+        place = self._work / "check"
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            await self.run(["/bin/true"], place, place, lambda _line: None)
+        except EngineError as error:
+            return error.message.rpartition("true: ")[2]
+        return None
+
     async def run(self, argv: Sequence[str], app: Path, output: Path, say: Say) -> None:
         """Run one step with the bundle as its directory and `output` writable. Raises `EngineError` if it fails."""
         work = self._work / ids.short_id()

@@ -49,6 +49,9 @@ class SandboxEngine:
     async def info(self) -> EngineInfo:
         api = self._apps_socket is not None
         limits = tuple(abilities.limits(self._limits.kinds, api=api))
+        fault = await self._environments.steps.check()
+        if fault:
+            limits = (f"Apps cannot be started on this machine: {fault}", *limits)
         return EngineInfo(name="sandbox", version=f"Linux {platform.release()}", limits=limits)
 
     async def build(self, request: BuildRequest, say: Say) -> None:
@@ -230,7 +233,8 @@ class SandboxEngine:
             api={"socket": str(self._apps_socket), "port": API_PORT} if offered else None,
             mapped=os.geteuid() != 0,
         )
-        return blueprint.plan(spec, image, place, self._limits.apply(record.id, spec))
+        plan = blueprint.plan(spec, image, place, self._limits.apply(record.id, spec))
+        return {**plan, "shim_cgroups": self._limits.for_shims()}
 
     def _write_hosts(self, chute: str) -> None:
         """In place, since running containers have the file mounted."""
@@ -253,11 +257,9 @@ class SandboxEngine:
             await processes.end_shim(state, number=signal.SIGKILL, patience_s=EXTRA_PATIENCE_S)
 
     def _is_over(self, record: Record) -> bool:
-        known = self._records.find(record.spec.name)
-        if not self._records.directory(record).exists():
+        if not (self._records.directory(record) / "record.json").exists():
             return True
-        state = self._records.raw_state(record).get("state")
-        return known is None or state not in records.ALIVE
+        return self._records.raw_state(record).get("state") not in records.ALIVE
 
     async def _sweep(self) -> int:
         in_use = {record.image_id for record in self._records.all()}

@@ -42,7 +42,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 class Environments:
     def __init__(self, state: Path, resolv: str) -> None:
         self._cache = state / "cache"
-        self._steps = BuildSteps(state / "builds", resolv)
+        self.steps = BuildSteps(state / "builds", resolv)
 
     @property
     def cache(self) -> Path:
@@ -58,7 +58,7 @@ class Environments:
         if language == "node":
             return await self._node(program, app, say)
         for command in _COMPILE[language]:
-            await self._steps.run([program, *command], app, app, say)
+            await self.steps.run([program, *command], app, app, say)
         return Made(paths=(f"{blueprint.APP}",))
 
     async def _python(self, program: str, app: Path, say: Say) -> Made:
@@ -74,7 +74,7 @@ class Environments:
         if not (home / "complete").exists():
             say("Installing Python packages from requirements.txt")
             self._renew(home)
-            await self._steps.run([program, "-m", "venv", str(home)], app, home, say)
+            await self.steps.run([program, "-m", "venv", str(home)], app, home, say)
             install = (
                 "install",
                 "--no-input",
@@ -83,7 +83,7 @@ class Environments:
                 "--progress-bar",
                 "off",
             )
-            await self._steps.run([f"{home}/bin/pip", *install, "-r", "requirements.txt"], app, home, say)
+            await self.steps.run([f"{home}/bin/pip", *install, "-r", "requirements.txt"], app, home, say)
             (home / "complete").touch()
         return made
 
@@ -111,7 +111,7 @@ class Environments:
             any(str(version).startswith(("file:", "link:", ".", "/")) for version in needs.values())
             or "workspaces" in manifest
         ):
-            await self._steps.run(install, app, app, say)
+            await self.steps.run(install, app, app, say)
             return Made()
         lock = "".join(_text(app / name) for name in ("package.json", "package-lock.json", ".npmrc"))
         name = f"node-{fingerprint(program, lock, None)}"
@@ -122,7 +122,7 @@ class Environments:
                 if (app / part).is_file():
                     shutil.copyfile(app / part, home / part)
             give_to_app(home)
-            await self._steps.run(install, home, home, say)
+            await self.steps.run(install, home, home, say)
             (home / "node_modules").mkdir(exist_ok=True)
             (home / "complete").touch()
         return Made(binds={f"{home}/node_modules": f"{blueprint.APP}/node_modules"}, caches=(name,))

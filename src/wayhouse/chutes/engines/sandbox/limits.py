@@ -48,6 +48,14 @@ class Limits:
             groups.append(str(group))
         return Applied(tuple(groups), self._resources(spec))
 
+    def for_shims(self) -> list[str]:
+        """A group next to the apps' own, where shims live: as root under version 2 that is outside the daemon's service,
+        so that stopping the service leaves them alone."""
+        if os.geteuid() != 0 or not (self._base / "cgroup.controllers").exists():
+            return []
+        groups = [parent / "shims" for parent in self._parents]
+        return [str(group) for group in groups if _make(group)]
+
     def drop(self, id: str) -> None:  # noqa: A002
         for parent in self._parents:
             with contextlib.suppress(OSError):

@@ -69,6 +69,7 @@ def serve(directory: Path, answer: int) -> None:
         return
     plan = launch.read_plan(directory / "plan.json")
     kernel.adopt_orphans()
+    launch.join_cgroups(plan["shim_cgroups"])
     raise_descriptor_limit()
     loop = Loop()
     opened = ports.open_all(plan["ports"])

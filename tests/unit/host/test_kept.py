@@ -1,6 +1,6 @@
 import asyncio
 
-from wayhouse.host.status import StatusCache
+from wayhouse.host.kept import Kept
 
 
 class Counting:
@@ -14,12 +14,12 @@ class Counting:
 
 async def test_many_pages_cost_one_reading(clock):
     counting = Counting()
-    cache = StatusCache(counting, clock)
-    answers = await asyncio.gather(*(cache.status() for _ in range(100)))
+    cache = Kept(counting.status, clock, 0.8)
+    answers = await asyncio.gather(*(cache.get() for _ in range(100)))
     assert {answer["reads"] for answer in answers} == {1}
     clock.advance(0.79)
-    assert (await cache.status())["reads"] == 1
+    assert (await cache.get())["reads"] == 1
     clock.advance(0.02)
-    assert (await cache.status())["reads"] == 2
+    assert (await cache.get())["reads"] == 2
     clock.advance(-1000)
-    assert (await cache.status())["reads"] == 3
+    assert (await cache.get())["reads"] == 3
