@@ -27,7 +27,7 @@ def run() -> Table:
     )
     for watchers in (1, 20, WATCHERS):
         with tempfile.TemporaryDirectory() as folder:
-            env = {"SAY_LINES": str(LINES), "SAY_AFTER_S": "3"}
+            env = {"SAY_LINES": str(LINES), "SAY_AFTER_S": "3", "WAYHOUSE_CHUTES_WEB_WAIT_S": "0"}
             with running(Path(folder), engine="fake", env=env) as gateway:
                 frames, took, cpu = asyncio.run(_watch(gateway, watchers))
         table.add(watchers, f"{frames:,}", f"{took:.2f}", f"{cpu:.2f}", f"{cpu / frames * 1e6:.1f}")

@@ -20,8 +20,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.parts.docker import docker_socket, python_base_image
 
+from tests.parts.docker import docker_socket, python_base_image
 from wayhouse.base.errors import UnavailableError
 from wayhouse.chutes.engines.docker import DockerEngine
 from wayhouse.chutes.engines.fake import FakeEngine

@@ -64,7 +64,13 @@ class Lab:
         return answer_of(chute["web"]["host_port"])
 
     def left_over(self, *, installed: bool) -> list[str]:
-        """What is there and should not be."""
+        """What is there and should not be; tidying up goes on for a moment after a change is over."""
+        deadline = time.monotonic() + 5
+        while (found := self._look(installed)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _look(self, installed: bool) -> list[str]:
         found = [f"upload {path.name}" for path in (self.data / "data" / "uploads").glob("*")]
         sources = list((self.data / "data" / "sources").glob("*/*"))
         if len(sources) != installed:
@@ -139,7 +145,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
 
 def every_boundary(lab: Lab, method: str, path: str, body: bytes | None) -> Iterator[tuple[int, int]]:
     """(boundary, change id) for each boundary at which a crash is possible, with the good gateway running after it."""
-    for boundary in range(200):
+    for boundary in range(0, 200, 2 if lab.engine == "docker" else 1):  # with Docker each one takes seconds
         change_id = lab.crash_during(method, path, body, boundary)
         if change_id is None:
             assert boundary > 6, "hardly any boundaries: is the crash wired?"
@@ -185,7 +191,7 @@ def test_update_that_fails(lab: Lab) -> None:
     for boundary, change_id in every_boundary(lab, "PUT", f"/api/v1/chutes/{NAME}", bad):
         change = lab.good.wait_change(change_id)
         assert change["state"] == "failed", (boundary, lab.good.lines(change_id))
-        assert "exit code 7" in change["reason"], (boundary, json.dumps(change))
+        assert "ended right after it was started" in change["reason"], (boundary, json.dumps(change))
         assert lab.page() == "good", boundary
         assert lab.left_over(installed=True) == [], boundary
 

@@ -6,6 +6,7 @@ The names follow Prometheus' rules: `wayhouse_<noun>_<unit>[_total]`. Labels are
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
@@ -23,7 +24,13 @@ def _escape(value: str) -> str:
 
 def _line(name: str, labels: Labels, value: float) -> str:
     text = ",".join(f'{key}="{_escape(val)}"' for key, val in labels)
-    return f"{name}{{{text}}} {value:.17g}" if text else f"{name} {value:.17g}"
+    return f"{name}{{{text}}} {_number(value)}" if text else f"{name} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return "NaN" if math.isnan(value) else f"{value:.17g}"
 
 
 class Counter:
@@ -101,7 +108,8 @@ class Metrics:
     def render(self) -> str:
         out: list[str] = []
         for name, (text, metric) in sorted(self._all.items()):
-            out.extend((f"# HELP {name} {text}", f"# TYPE {name} {metric.kind}"))
+            told = text.replace("\\", "\\\\").replace("\n", "\\n")
+            out.extend((f"# HELP {name} {told}", f"# TYPE {name} {metric.kind}"))
             out.extend(metric.lines(name))
         return "\n".join(out) + "\n"
 

@@ -113,6 +113,8 @@ class Doctor:
 
 
 def _why(container: Container | None) -> str:
-    if container is None or container.state.exit_code is None:
+    if container is None:
         return ""
-    return f" (exit code {container.state.exit_code})"
+    if container.state.exit_code is not None:
+        return f" (exit code {container.state.exit_code})"
+    return " and was restarted" if container.state.restarts else ""

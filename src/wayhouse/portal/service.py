@@ -70,7 +70,7 @@ class Portal:
     """`describe` gives the OpenAPI document, `session_s` is how long a session lasts, `log_file` the daemon's own log
     (JSON lines), if there is one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the page shows something of every room
         self,
         *,
         access: Access,

@@ -85,12 +85,12 @@ def test_the_reason_is_the_error():
     demand_success(_change())
 
 
-def test_the_end_says_how_long_it_took(session, capsys):
+def test_the_end_says_how_long_it_took(capsys, session):
     session.client = Stub((["Building"], None))
     assert finish(session, 7, wait=True) == _change()
     assert capsys.readouterr().err == "Building\nDone in 2.5 s.\n"
 
 
-def test_without_waiting_nothing_is_watched(session, capsys):
+def test_without_waiting_nothing_is_watched(capsys, session):
     assert finish(session, 7, wait=False) is None
     assert "wayhouse change watch 7" in capsys.readouterr().out

@@ -39,9 +39,7 @@ class AccountPages:
     async def change_password(self, visit: Visit) -> Answer:
         """Asks for the present password; all other sessions end, this browser gets a new one."""
         try:
-            await self._demand_password(visit)
-            if visit.field("password") != visit.field("again"):
-                raise BadInputError("The two new passwords differ.")
+            await self._demand_passwords(visit)
             name = self._access.users.self_of(visit.who)
             user = await self._access.users.change_password(visit.who, name, visit.field("password"))
         except (BadInputError, UnauthenticatedError) as error:
@@ -55,16 +53,13 @@ class AccountPages:
 
     async def make_token(self, visit: Visit) -> Answer:
         """The token is in this answer and nowhere else."""
-        days = visit.field("days")
         try:
-            if days not in LIFETIMES:
-                raise BadInputError("Choose how long the token lives.")
             role = Role.named(visit.field("role")) if visit.field("role") else None
             _, secret = await self._access.api_tokens.create(
                 visit.who,
                 visit.field("name").strip(),
                 role=role,
-                lifetime_s=float(days) * DAY_S if days else None,
+                lifetime_s=_lifetime_s(visit.field("days")),
             )
         except BadInputError as error:
             return self._page(visit, token_error=error)
@@ -74,7 +69,10 @@ class AccountPages:
         await self._access.api_tokens.revoke(visit.who, visit.path["id"], owner=self._only_own(visit))
         return redirect("/account?done=token#tokens")
 
-    async def _demand_password(self, visit: Visit) -> None:
+    async def _demand_passwords(self, visit: Visit) -> None:
+        """The present one must be right, and the new one twice the same."""
+        if visit.field("password") != visit.field("again"):
+            raise BadInputError("The two new passwords differ.")
         name = self._access.users.self_of(visit.who)
         await self._access.login(name, visit.field("present"), visit.client)
 
@@ -112,3 +110,9 @@ class AccountPages:
             link=link,
             done=visit.query.get("done", ""),
         )
+
+
+def _lifetime_s(days: str) -> float | None:
+    if days not in LIFETIMES:
+        raise BadInputError("Choose how long the token lives.")
+    return float(days) * DAY_S if days else None

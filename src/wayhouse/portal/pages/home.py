@@ -40,7 +40,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HomePages:
-    def __init__(  # noqa: PLR0913 - the page shows something of each
+    def __init__(
         self,
         apps: AppList,
         meters: Meters,
@@ -134,4 +134,4 @@ def moving(row: AppRow) -> dict[str, Any]:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and 0 < int(text[:9]) else 1
+    return int(text) if text is not None and text.isascii() and text.isdigit() and int(text[:9]) > 0 else 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from wayhouse.host.service import Host
 from wayhouse.portal.meters import disks_of, strip_of
 from wayhouse.portal.model import Answer, Page, Visit
 from wayhouse.portal.templates import Templates
+
+INSIDE = r"^(lo|docker|podman|cni|br-|veth|virbr|ifb|whc)"
+"""Interfaces that lead to apps, or nowhere: traffic there has been, or will be, counted elsewhere."""
 
 TAIL_BYTES = 64 * 1024
 TAIL_LINES = 300
@@ -41,7 +45,12 @@ class SystemPages:
             visit,
             strip=strip_of(status, software.uptime),
             disks=disks_of(status),
-            links=[(name, one) for name, one in sorted(status.get("network", {}).items()) if one.get("isup")],
+            links=[
+                (name, one)
+                for name, one in sorted(status.get("network", {}).items())
+                if one.get("isup") and re.match(INSIDE, name) is None
+            ],
+            inside=INSIDE,
             facts=_facts(hardware, software, self._version, self._host.pdid()),
             wifi=hardware.wifi,
         )

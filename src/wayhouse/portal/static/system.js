@@ -4,7 +4,7 @@ import { Spark } from "./charts.js";
 import { percent, size } from "./formats.js";
 
 const VALUES = 120;
-const INSIDE = /^(lo|docker|podman|cni|br-|veth|virbr|wh[c0-9a-f])/;
+const INSIDE = new RegExp(document.querySelector("[data-inside]").dataset.inside);
 
 const charts = {};
 for (const svg of document.querySelectorAll("[data-chart]")) charts[svg.dataset.chart] = new Spark(svg, VALUES);
