@@ -28,7 +28,7 @@ def run() -> Table:
     table = Table(
         "Install and update",
         f"An app of one file on Python. {ROUNDS} interleaved rounds, medians. Plain Docker is `docker build` and `docker run` of the "
-        "same Dockerfile, until the published port answers; every round has new content, so no layer is reused at the end.",
+        "same Dockerfile, until the published port answers. Every round has new content; the layers before it are in the build cache for both.",
         ("what", "seconds"),
     )
     subprocess.run(
@@ -40,6 +40,7 @@ def run() -> Table:
         config = Path(folder) / "wayhouse.toml"
         config.write_text(f'[chutes.base_images]\npython3 = "{BASE_IMAGE}"\n')
         with running(Path(folder), engine="docker", options=["--config", str(config)]) as gateway:
+            gateway.change("POST", "/api/v1/chutes/", web_app("keeper"))  # keeps the common layers for both
             ours, plain = [], []
             for number in range(ROUNDS):
                 ours.append(_install(gateway, number))

@@ -135,11 +135,15 @@ def generate(service: Service, base_images: Mapping[str, str], present: Collecti
         f"RUN {_USER}",
         f"WORKDIR {HOME}",
         *_preparation(recipe, service.build.packages, path),
-        *_app(recipe, present),
+    ]
+    app = _app(recipe, present)
+    last = [
         *(() if service.requests.as_root else ("USER paradrop",)),
         f"CMD {command(service.command)}",
     ]
-    return "\n".join(lines) + "\n"
+    if app[-1].startswith("COPY"):  # then what does not change stays in the build cache
+        last.append(app.pop())
+    return "\n".join([*lines, *app, *last]) + "\n"
 
 
 def command(given: str | tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from wayhouse.cli.watch import finish
 
 if TYPE_CHECKING:
     from wayhouse.api.wire import ChangeView
+    from wayhouse.cli.sources import Bundle, Order
 
 Source = Annotated[
     str,
@@ -86,36 +87,33 @@ def _send(
     is_update: bool,
     wait: bool,
 ) -> None:
-    from wayhouse.cli.sources import Extra
+    from wayhouse.cli.sources import Extra, find
     from wayhouse.cli.specification import read_pairs
 
-    extra = Extra(name=name, environment=read_pairs(env or ()), checkout=checkout)
-    change = finish(session, _ask(session, source, extra, is_update=is_update), wait=wait)
+    found = find(source, Extra(name=name, environment=read_pairs(env or ()), checkout=checkout))
+    change = finish(session, _ask(session, found, is_update=is_update), wait=wait)
     if change is not None:
         _tell(session, change, is_update=is_update)
 
 
-def _ask(session: Session, source: str, extra: object, *, is_update: bool) -> int:
+def _ask(session: Session, found: Bundle | Order, *, is_update: bool) -> int:
     """Send the app, or the order to fetch it; the id of the change that follows."""
     from wayhouse.api.resources import chutes
     from wayhouse.api.wire import ChuteOrder
-    from wayhouse.cli import sources
+    from wayhouse.cli.sources import Order
 
-    assert isinstance(extra, sources.Extra)  # noqa: S101 - typed loosely so that nothing is imported early
-    found = sources.find(source, extra)
     client = session.client
-    if isinstance(found, sources.Order):
+    if isinstance(found, Order):
         order = ChuteOrder(found.config)
         if is_update:
             return client.call(chutes.UPDATE, body=order, chute=found.config["name"]).change_id
         return client.call(chutes.CREATE, body=order).change_id
-    if not is_update:
-        with found.open() as (data, media):
-            return client.upload(chutes.CREATE, data, media).change_id
-    name = found.name()
-    if name is None:
-        raise BadInputError("The app does not say its name. Say which one is to be updated: --name NAME.")
+    name = found.name() if is_update else None
     with found.open() as (data, media):
+        if not is_update:
+            return client.upload(chutes.CREATE, data, media).change_id
+        if name is None:
+            raise BadInputError("The app does not say its name. Say which one is to be updated: --name NAME.")
         return client.upload(chutes.UPDATE, data, media, chute=name).change_id
 
 

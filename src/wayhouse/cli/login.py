@@ -40,9 +40,9 @@ def login(
     ] = False,
     code: Annotated[str | None, typer.Option(metavar="CODE", help="Sign in with a one-time code.")] = None,
 ) -> None:
-    """Sign in to a gateway and remember it: address, session and certificate, in a file only you can read.
+    """Sign in to a gateway and remember it.
 
-    Later commands go there when no gateway runs on this machine, or with --gateway URL. A certificate that nobody
+    Address, session and certificate are kept in a file that only you can read. Later commands go there when no gateway runs on this machine, or with --gateway URL. A certificate that nobody
     vouches for is shown and asked about once, and only that one is taken from then on.
 
     For example:

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except WayhouseError as error:
-        return _fail(error.message, exit_code(error))
+        return _fail(_advice(error), exit_code(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -121,9 +121,14 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
+def _advice(error: WayhouseError) -> str:
+    """What the API says to programs about headers means `login` to people."""
+    if error.code == "unauthenticated" and "Authorization" in error.message:
+        return "You are not signed in. Use `wayhouse login URL`, or sudo on the gateway's own machine."
+    return error.message
+
+
 def _fail(message: str, code: int) -> int:
-    if code == NOT_ALLOWED and "Sign in first" in message:
-        message += " Use `wayhouse login URL`, or sudo on the gateway's own machine."
     screen = Screen(env=os.environ)
     screen.err.write(f"wayhouse: {screen.safe(message)}\n")
     return code

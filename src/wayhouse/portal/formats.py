@@ -20,7 +20,7 @@ def size(count: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """ "3 %", below ten with one digit; a dash for None."""
+    """As in "3 %"; below ten with one digit; a dash for None."""
     if value is None:
         return "–"  # noqa: RUF001 - an en dash is what is meant
     return f"{value:.1f} %" if 0.05 <= value < 10 else f"{value:.0f} %"
@@ -57,7 +57,7 @@ def moment(time: float | None) -> str:
 
 
 def ago(time: float | None, now: float) -> str:
-    """ "just now", "5 min ago", "3 d ago"."""
+    """How long ago: "just now", "5 min ago", "3 d ago"."""
     if time is None:
         return ""
     passed = now - time

@@ -81,7 +81,7 @@ ODD = endpoint("GET", "/odd", Right.SEE, "", R.odd, reply=Thing)
 STREAM = Channel(path="/stream", right=Right.SEE, summary="", opener=R.stream)
 NO_STREAM = Channel(path="/no-stream", right=Right.SEE, summary="", opener=R.refuse_stream)
 ROWS = (GET, PUT, TAKE, REFUSE, FORBID, TEXT, ODD, STREAM, NO_STREAM)
-TOKEN = "let me in"  # noqa: S105
+TOKEN = "let me in"
 
 
 class Identify:

@@ -26,7 +26,7 @@ from wayhouse.gateway.assemble import assemble
 from wayhouse.gateway.listeners import bind_tcp, bind_unix, server
 from wayhouse.gateway.settings import GatewaySettings, Settings
 
-PASSWORD = "correct horse"  # noqa: S105
+PASSWORD = "correct horse"
 SPEC = """name: {name}
 version: 1
 environment: {{COLOUR: red}}

@@ -38,12 +38,12 @@ def test_then_the_folder(env, daemon, tmp_path):
 
 
 def test_then_the_daemon_of_this_machine_before_a_login(env, daemon):
-    Logins.of(env).save("http://a:1", Login(user="ann", token="t"))  # noqa: S106
+    Logins.of(env).save("http://a:1", Login(user="ann", token="t"))
     assert choose(Wanted(), env).place.socket == str(daemon)
 
 
 def test_then_the_login(env):
-    login = Login(user="ann", token="t", fingerprint="ab")  # noqa: S106
+    login = Login(user="ann", token="t", fingerprint="ab")
     Logins.of(env).save("https://a:1", login)
     found = choose(Wanted(), env)
     assert (str(found.place), found.login, found.trust) == ("https://a:1", login, Trust("ab"))

@@ -49,3 +49,4 @@ def test_the_shell_gets_the_names(cli, app, monkeypatch):
     monkeypatch.setenv("COMP_WORDS", "wayhouse chute show ")
     monkeypatch.setenv("COMP_CWORD", "3")
     assert cli().out.split() == ["hello"]
+    monkeypatch.delenv("_WAYHOUSE_COMPLETE")

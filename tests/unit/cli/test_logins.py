@@ -6,8 +6,8 @@ from wayhouse.api.client_transport import Trust
 from wayhouse.base.errors import BadInputError
 from wayhouse.cli.logins import Login, Logins
 
-ANN = Login(user="ann", token="secret", fingerprint="ab")  # noqa: S106
-BEN = Login(user="ben", token="other", insecure=True)  # noqa: S106
+ANN = Login(user="ann", token="secret", fingerprint="ab")
+BEN = Login(user="ben", token="other", insecure=True)
 
 
 def test_the_last_login_is_the_current_one(tmp_path):

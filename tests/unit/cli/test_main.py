@@ -130,3 +130,4 @@ def test_nobody_is_told_to_sign_in(bare, gateway):
     result = bare("--gateway", gateway.http, "status")
     assert result.code == 4
     assert "wayhouse login" in result.err
+    assert "header" not in result.err

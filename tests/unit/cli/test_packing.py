@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import stat
@@ -93,12 +94,11 @@ def test_the_specification_of_an_archive_is_found(app):
 
 
 @given(st.binary(max_size=2000))
-def test_what_is_no_archive_is_said(data):
-    for read in (lambda: find_spec(io.BytesIO(data)), lambda: list(repack(io.BytesIO(data), bytes))):
-        try:
-            read()
-        except BadInputError as error:
-            assert "no tar archive" in error.message
+def test_no_bytes_break_it(data):
+    with contextlib.suppress(BadInputError):
+        find_spec(io.BytesIO(data))
+    with contextlib.suppress(BadInputError):
+        list(repack(io.BytesIO(data), bytes))
 
 
 def test_damage_is_said(app):

@@ -1,5 +1,6 @@
 """Losing the gateway while watching, and leaving."""
 
+import io
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from wayhouse.api.client_errors import UnreachableError
 from wayhouse.api.wire import ChangeView, UserRef
 from wayhouse.cli import watch as module
+from wayhouse.cli.screen import Screen
 from wayhouse.cli.session import Session
 from wayhouse.cli.wanted import Wanted
 from wayhouse.cli.watch import ChangeFailedError, LeftError, demand_success, finish, watch
@@ -85,12 +87,14 @@ def test_the_reason_is_the_error():
     demand_success(_change())
 
 
-def test_the_end_says_how_long_it_took(capsys, session):
+def test_the_end_says_how_long_it_took(session):
+    session.screen = Screen(out=io.StringIO(), err=io.StringIO())
     session.client = Stub((["Building"], None))
     assert finish(session, 7, wait=True) == _change()
-    assert capsys.readouterr().err == "Building\nDone in 2.5 s.\n"
+    assert session.screen.err.getvalue() == "Building\nDone in 2.5 s.\n"
 
 
-def test_without_waiting_nothing_is_watched(capsys, session):
+def test_without_waiting_nothing_is_watched(session):
+    session.screen = Screen(out=io.StringIO(), err=io.StringIO())
     assert finish(session, 7, wait=False) is None
-    assert "wayhouse change watch 7" in capsys.readouterr().out
+    assert "wayhouse change watch 7" in session.screen.out.getvalue()

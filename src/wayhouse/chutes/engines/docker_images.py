@@ -55,15 +55,21 @@ class DockerImages:
             "rm": True,
             "forcerm": True,
             "pull": "1" if request.pull else None,
-            "labels": {f"{LABEL}.instance": self._instance, f"{LABEL}.chute": request.chute},
+            "labels": None if request.language else {f"{LABEL}.instance": self._instance},
             "dockerfile": None if request.dockerfile is None else INJECTED_DOCKERFILE,
         }
-        data = tar_stream(context, request.dockerfile)
+        data = tar_stream(context, self._labelled(request) if request.language else request.dockerfile)
         try:
             async with self._client.stream("POST", "build", data=data, **params) as response:
                 await _report(response, ProgressLines(prefix), say)
         except EngineRefusedError as error:
             raise EngineError(f"{prefix}: {error.message}") from error
+
+    def _labelled(self, request: BuildRequest) -> str:
+        """Our label right after FROM, where the build cache keeps it; as a parameter it would be one more layer at the end
+        of every build. For Dockerfiles that we generate, which have one stage."""
+        first, _, rest = (request.dockerfile or "").partition("\n")
+        return f"{first}\nLABEL {self._ours}\n{rest}"
 
     async def pull(self, image: str, say: Say) -> None:
         prefix = f"Error pulling Docker image {image}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from wayhouse.access.policy import Right
 from wayhouse.api.actors import actor_of
@@ -116,6 +117,6 @@ class AppPages:
             return []
         return self._ledger.history(limit=limit, resource=f"chute/{visit.path['name']}")
 
-    async def _page(self, template: str, visit: Visit, **values: object) -> Answer:
+    async def _page(self, template: str, visit: Visit, **values: Any) -> Answer:
         app = await self._apps.one(visit.path["name"], visit)
         return self._templates.page(template, visit, app=app, **values)

@@ -36,15 +36,13 @@ class ChangePages:
     async def index(self, visit: Visit) -> Answer:
         before = visit.query.get("before")
         older = _id(before) if before is not None else None
-        ended = [
-            change
-            for change in self._ledger.history(limit=PER_PAGE + 1, before=older)
-            if change.state.is_over
-        ]
+        under_way = self._ledger.open_changes()
+        found = self._ledger.history(limit=PER_PAGE + len(under_way) + 1, before=older)
+        ended = [change for change in found if change.state.is_over]
         return self._templates.page(
             "changes.html",
             visit,
-            under_way=[(one, self._may_cancel(visit, one)) for one in self._ledger.open_changes()],
+            under_way=[(one, self._may_cancel(visit, one)) for one in under_way],
             ended=ended[:PER_PAGE],
             next_before=ended[PER_PAGE - 1].id if len(ended) > PER_PAGE else None,
             is_first=older is None,

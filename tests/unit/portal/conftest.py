@@ -1,0 +1,118 @@
+"""A whole gateway in this process, with the engine that runs nothing, and a browser that speaks to its page."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import tarfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.portal.browser import Browser
+from wayhouse.access.model import AccessSettings, Identity, Role
+from wayhouse.base.clock import SystemClock
+from wayhouse.base.database import Database
+from wayhouse.base.events import Events
+from wayhouse.base.settings import Paths
+from wayhouse.base.tasks import Tasks
+from wayhouse.chutes.engines.fake import FakeEngine
+from wayhouse.chutes.model import ChuteSettings
+from wayhouse.gateway.assemble import Gateway, assemble
+from wayhouse.gateway.settings import Settings
+
+PASSWORD = "correct-horse-battery"
+ORIGIN = "http://gateway.test:8080"
+SPEC = """\
+name: {name}
+description: {description}
+version: 3
+environment: {{GREETING: hello}}
+services:
+  main:
+    type: light
+    source: .
+    image: python3
+    command: [python3, main.py]
+"""
+
+
+class House:
+    """The gateway of a test. `browser()` is signed in as the first user, `stranger()` is nobody."""
+
+    def __init__(self, gateway: Gateway, engine: FakeEngine, link_code: str, database: Database) -> None:
+        self.gateway = gateway
+        self.engine = engine
+        self.link_code = link_code
+        self._database = database
+
+    def stranger(self, **headers: str) -> Browser:
+        return Browser(self.gateway.app, ORIGIN, {"origin": ORIGIN, **headers})
+
+    async def browser(self, name: str = "paradrop") -> Browser:
+        browser = self.stranger()
+        reply = await browser.post("/sign-in", data={"username": name, "password": PASSWORD})
+        assert reply.status_code == 303, reply.text
+        return browser
+
+    async def user(self, name: str, role: Role) -> Browser:
+        await self.gateway.access.users.add(Identity("test", role=Role.OWNER), name, PASSWORD, role)
+        return await self.browser(name)
+
+    async def install(self, browser: Browser, name: str, description: str = "An app.") -> int:
+        reply = await browser.post(
+            "/api/v1/chutes/",
+            content=bundle(name, description),
+            headers={"content-type": "application/x-tar"},
+        )
+        assert reply.status_code == 200, reply.text
+        return await self.done(reply.json()["change_id"])
+
+    async def written(self) -> None:
+        """Return once what is written in the background (the audit log) is on disk."""
+        await self._database.write(lambda _: None)
+
+    async def done(self, change_id: int) -> int:
+        await asyncio.wait_for(self.gateway.ledger.wait(change_id), 10)
+        return change_id
+
+
+def bundle(name: str, description: str = "An app.") -> bytes:
+    files = {"paradrop.yaml": SPEC.format(name=name, description=description), "main.py": "print('hi')\n"}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    paths = Paths.under(tmp_path)
+    for path in (paths.config, paths.data, paths.cache, paths.runtime):
+        path.mkdir(parents=True)
+    settings = Settings(
+        access=AccessSettings(argon2_memory_kib=8, argon2_time=1),
+        chutes=ChuteSettings(settle_s=0.0, web_wait_s=0.0, min_free_bytes=0),
+    )
+    engine = FakeEngine(serve=True)
+    database = Database(paths.data / "test.db")
+    parts: dict[str, Any] = {"database": database, "events": Events(), "clock": SystemClock()}
+    try:
+        async with Tasks() as tasks:
+            gateway = await assemble(
+                settings, paths, tasks=tasks, env={}, instance="test", port=8080, engine=engine, **parts
+            )
+            first = await gateway.access.start(PASSWORD)
+            assert first is not None
+            await gateway.ledger.start()
+            house = House(gateway, engine, first.link_code, database)
+            yield house
+            await gateway.forward.close()
+            await engine.close()
+    finally:
+        database.close()
