@@ -19,9 +19,7 @@ class Load:
     errors: int
 
 
-def load(
-    url: str, pid: int, *, token: str | None = None, seconds: int = 3, connections: int = 16
-) -> Load:
+def load(url: str, pid: int, *, token: str | None = None, seconds: int = 3, connections: int = 16) -> Load:
     process = psutil.Process(pid)
     headers = ["-H", f"Authorization: Bearer {token}"] if token else []
     before = sum(process.cpu_times()[:2])

@@ -132,6 +132,11 @@ def aliases(chute: Chute, built: Iterable[str]) -> dict[str, str]:
     return {chute.images[name]: f"{chute.name}-{name}:{version}".lower() for name in built}
 
 
+def tags_of(chute: Chute) -> frozenset[str]:
+    """All names of the images that were built for `chute`."""
+    return frozenset(_with_aliases(chute, ()))
+
+
 def _with_aliases(chute: Chute | None, kept: Sequence[str]) -> tuple[str, ...]:
     """The images of `chute` that are not `kept`, each after its second name, which would keep it on the disk."""
     if chute is None:

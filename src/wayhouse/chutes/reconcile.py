@@ -16,7 +16,7 @@ from wayhouse.chutes.containers import NEW, OLD
 from wayhouse.chutes.directories import Directories
 from wayhouse.chutes.model import Chute, Desired, Service, container_name
 from wayhouse.chutes.model import Restart as RestartPolicy
-from wayhouse.chutes.plan import container_names, images_of
+from wayhouse.chutes.plan import container_names, tags_of
 from wayhouse.chutes.ports import Container, Engine
 from wayhouse.chutes.state import ChuteStore
 from wayhouse.chutes.wishes import Install, Kind, Restart
@@ -34,6 +34,7 @@ class Reconciler:
         self._store = store
         self._directories = directories
         self._ledger = ledger
+        self._images_at_start: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         await self.sweep()
@@ -46,14 +47,14 @@ class Reconciler:
         await self._sweep_containers(await self._engine.containers(), busy)
         await self._sweep_networks(busy)
         await asyncio.to_thread(self._sweep_files, busy, _uploads(open_changes))
+        self._images_at_start = frozenset(await self._engine.images())
 
     async def align(self) -> None:
         """Ask for the changes that bring chutes back to what they should do; then drop what no chute needs any more."""
         containers = {one.name: one for one in await self._engine.containers()}
         chutes = [one for one in self._store.all.values() if not self._ledger.touching(f"chute/{one.name}")]
         await asyncio.gather(*(self._align(chute, containers) for chute in chutes))
-        if not self._ledger.open_changes():
-            await self._sweep_images()
+        await self._sweep_images()
 
     async def _sweep_containers(self, containers: Iterable[Container], busy: set[str]) -> None:
         for one in containers:
@@ -70,8 +71,13 @@ class Reconciler:
                 await self._engine.remove_network(name)
 
     async def _sweep_images(self) -> None:
-        used = {image for chute in self._store.all.values() for image in images_of(chute)}
-        await self._engine.prune(keep_images=used, say=log.info)
+        """Images of no chute. New changes may be building by now, so only what was there at the sweep is looked at."""
+        busy = {change.wish.name for change in self._ledger.open_changes()}
+        used = {tag for chute in self._store.all.values() for tag in tags_of(chute)}
+        for tag in self._images_at_start - used:
+            if not any(tag.startswith(f"{name}-".lower()) for name in busy):
+                await self._engine.remove_image(tag)
+        await self._engine.prune(keep_images=await self._engine.images(), say=log.info)
 
     def _sweep_files(self, busy: set[str], uploads: set[str]) -> None:
         for name in self._directories.chutes_with_files() - busy:

@@ -53,6 +53,7 @@ class Chutes:
         self._uploads = uploads
         self._engine = engine
         self._states = states
+        self._seen = store.generation
         self.logs = logs
 
     @property
@@ -61,7 +62,7 @@ class Chutes:
 
     @property
     def generation(self) -> tuple[int, int]:
-        """Changes whenever an answer about chutes could change; for caches."""
+        """Changes whenever what is known of chutes and their containers does; for caches."""
         return self._store.generation, self._states.generation
 
     def find(self, name: str) -> Chute | None:
@@ -75,7 +76,10 @@ class Chutes:
         return str(self._directories.system(name))
 
     async def containers(self) -> Mapping[str, Container]:
-        """What all containers do now, by name."""
+        """What all containers do now, by name. Whoever saw a change end sees its effect."""
+        if self._seen != self._store.generation:
+            self._seen = self._store.generation
+            self._states.expire()
         return await self._states.current()
 
     async def usage(self, names: list[str]) -> Mapping[str, Usage]:

@@ -1,6 +1,6 @@
 """What the containers do now, asked of the engine at most once in a while, however many readers there are.
 
-A change that ended makes the picture old at once, so that whoever watched it sees its effect.
+`expire` makes the picture old at once; the service calls it when a chute has changed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from wayhouse.cli.command import command
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
-    from wayhouse.api.table import Channel
     from wayhouse.api.wire import LogLineView
 
 MOST = 5000
@@ -42,7 +41,9 @@ def logs(
         for line in session.client.call(chutes.LOGS, query={"tail": tail}, chute=name):
             _show(session, line, several=services > 1, timestamps=timestamps)
         return
-    for frame in session.client.follow(_channel(), query={"tail": tail}, chute=name):
+    from wayhouse.api.resources import chutes
+
+    for frame in session.client.follow(chutes.FOLLOW_LOGS, query={"tail": tail}, chute=name):
         line = codec.decode_json(frame, LogLineView, what="log line")
         _show(session, line, several=services > 1, timestamps=timestamps)
 
@@ -53,11 +54,3 @@ def _show(session: Session, line: LogLineView, *, several: bool, timestamps: boo
         return
     parts = [line.timestamp if timestamps else "", f"{line.service}:" if several else "", line.message]
     session.screen.line(" ".join(part for part in parts if part))
-
-
-def _channel() -> Channel:
-    from wayhouse.api.resources import chutes
-    from wayhouse.api.table import Channel
-
-    rows = (row for row in chutes.ROWS if isinstance(row, Channel))
-    return next(row for row in rows if row.path == "/sockjs/logs/{chute}")

@@ -12,13 +12,13 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from wayhouse.base.errors import BadInputError
+from wayhouse.chutes import examples
 from wayhouse.cli import packing, specification
 
 TAR, GZIP, ZSTD = "application/x-tar", "application/gzip", "application/zstd"
 _MAGIC = {b"\x1f\x8b": GZIP, b"\x28\xb5\x2f\xfd": ZSTD}
 _ADDRESS = re.compile(r"(?:https?|ssh|git)://|[\w.-]+@[\w.-]+:")
 _ENDINGS = (".git", ".tar", ".tar.gz", ".tgz", ".tar.zst", ".zip")
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +62,8 @@ def find(text: str, extra: Extra) -> Bundle | Order:
         raise BadInputError("--checkout is for addresses; a folder is sent as it is.")
     if text == "-":
         return _Stream(extra)
-    if not path.exists() and "/" not in text and (EXAMPLES / text).is_dir():
-        path = EXAMPLES / text
+    if not path.exists() and "/" not in text:
+        path = examples.folders().get(text, path)
     if path.is_dir():
         return _Folder(path, extra)
     if path.is_file():

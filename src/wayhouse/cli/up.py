@@ -31,7 +31,7 @@ def up(
         str | None, typer.Option(metavar="auto|docker|sandbox", help="What runs the apps.")
     ] = None,
     demo: Annotated[
-        bool, typer.Option("--demo", help="With example apps and devices, nothing real.")
+        bool, typer.Option("--demo", help="In a temporary folder, with the example apps installed.")
     ] = False,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="The settings file.")] = None,
     insecure_default_login: Annotated[

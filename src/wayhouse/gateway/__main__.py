@@ -15,7 +15,7 @@ def options(arguments: list[str]) -> Options:
     parser.add_argument("--data", type=Path, help="keep everything in this folder")
     parser.add_argument("--listen", help="HOST:PORT of the page and the API (127.0.0.1:8080)")
     parser.add_argument("--engine", choices=("auto", "docker", "sandbox"), help="what runs the apps")
-    parser.add_argument("--demo", action="store_true", help="with example apps and devices, nothing real")
+    parser.add_argument("--demo", action="store_true", help="in a temporary folder, with the example apps")
     parser.add_argument("--config", type=Path, help="the settings file")
     parser.add_argument(
         "--insecure-default-login",

@@ -60,6 +60,6 @@ def _data(data: Path | None) -> str:
 
 
 def _example() -> str:
-    """The example app: in a checkout its folder, in an install the copy inside the package."""
+    """The example app: in a checkout its folder, else its name, which the command line knows."""
     here = Path("examples/hello")
     return str(here) if here.is_dir() else "hello"

@@ -27,7 +27,7 @@ from wayhouse.base.errors import ConflictError, WayhouseError
 from wayhouse.base.events import Events
 from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
-from wayhouse.gateway import certificate, settings
+from wayhouse.gateway import certificate, demo, settings
 from wayhouse.gateway.assemble import Gateway, assemble
 from wayhouse.gateway.firstboot import banner
 from wayhouse.gateway.listeners import APPS, Server, bind_tcp, bind_unix, parse_address, server
@@ -53,6 +53,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def run(options: Options, env: Mapping[str, str], out: TextIO = sys.stdout) -> int:
     """The whole life of the daemon; returns the exit code."""
     try:
+        if options.demo and options.data is None:
+            with demo.throwaway() as folder:
+                return run(msgspec.structs.replace(options, data=folder), env, out)
         paths = choose_paths(options, env)
         tree = read_settings(options, paths, env)
         for path in (paths.config, paths.data, paths.cache, paths.runtime):
@@ -101,8 +104,12 @@ async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str,
             out.write(banner(first, gateway, host=host, port=port, tls=tls, options_data=options.data))
             out.flush()
             notify("READY=1", env)
+            if options.demo:
+                await demo.furnish(gateway)
             await stop.wait()
             notify("STOPPING=1", env)
+            if options.demo:
+                await demo.clear(gateway)
             await _stop([one for one, _ in servers], gateway)
     finally:
         database.close()

@@ -20,7 +20,6 @@ from wayhouse.host.machine_id import NodeId
 from wayhouse.host.model import Hardware, Software, Status, Telemetry
 from wayhouse.host.ports import ChutesAtWork, NoChutes
 
-
 STATUS_FRESH_S = 0.8
 FACTS_FRESH_S = 1.0
 

@@ -35,7 +35,7 @@ class Task(msgspec.Struct, frozen=True, tag_field="task", kw_only=True):
         """What the stream says when the task starts ("Building hello-main")."""
         return type(self).__name__
 
-    async def do(self, tools: Any, say: Say) -> None:  # noqa: ARG002 - the shape that subclasses fill
+    async def do(self, tools: Any, say: Say) -> None:
         raise TypeError(f"{type(self).__name__} does nothing: give it a `do`")
 
     async def undo(self, tools: Any, say: Say) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import enum
 import zlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,9 @@ class Phase(enum.StrEnum):
     BUSY = "busy"
     RUNNING = "running"
     STOPPED = "stopped"
+
+
+Phases = dict[str, tuple[Phase, str]]
 
 
 class ServiceRow(msgspec.Struct, frozen=True):
@@ -82,6 +86,8 @@ class AppList:
         self._chutes = chutes
         self._ledger = ledger
         self._meters = meters
+        self._kept: dict[str, tuple[Any, AppRow]] = {}
+        self._phases: tuple[Any, Any, Phases] = (None, None, {})
 
     async def one(self, name: str, visit: Visit) -> AppRow:
         """Raises `NoSuchChuteError`."""
@@ -93,11 +99,16 @@ class AppList:
         found = (self._chutes.find(name) for name in names)
         return [self._row(chute, containers, changes, visit) for chute in found if chute is not None]
 
-    async def phases(self) -> dict[str, tuple[Phase, str]]:
-        """Of every app, by name, in order of the names."""
+    async def phases(self) -> Phases:
+        """Of every app, by name, in order of the names. Worked out anew only when something has changed."""
         containers, changes = await self._chutes.containers(), self.open_changes()
-        chutes = sorted(self._chutes.all.values(), key=lambda chute: chute.name.casefold())
-        return {one.name: phase_of(one, containers, changes.get(one.name)) for one in chutes}
+        chutes = list(self._chutes.all.values())
+        key = (chutes, [(one.id, one.state) for one in changes.values()])
+        if self._phases[0] is not containers or self._phases[1] != key:
+            chutes = sorted(chutes, key=lambda chute: chute.name.casefold())
+            found = {one.name: phase_of(one, containers, changes.get(one.name)) for one in chutes}
+            self._phases = (containers, key, found)
+        return self._phases[2]
 
     def named(self, query: str) -> set[str]:
         """The apps whose name or description holds all words of `query`."""
@@ -119,34 +130,62 @@ class AppList:
     def _row(
         self, chute: Chute, containers: Mapping[str, Container], changes: Mapping[str, Change], visit: Visit
     ) -> AppRow:
+        """The row, made anew only when something of it has changed; one for each app is kept."""
         owner = (chute.owner.name, chute.owner.domain)
+        rights = (
+            visit.may(Right.USE_CHUTE, chute.name, owner),
+            visit.may(Right.CHANGE_CHUTE, chute.name, owner),
+        )
+        mine = [containers.get(container_name(chute.name, service)) for service in chute.spec.services]
         change = changes.get(chute.name)
-        phase, label = phase_of(chute, containers, change)
-        may_use = visit.may(Right.USE_CHUTE, chute.name, owner)
-        may_change = visit.may(Right.CHANGE_CHUTE, chute.name, owner)
-        view = chute_view(chute, {}, with_environment=False)
-        services = tuple(
-            ServiceRow(name, service.type, _state(containers, chute.name, name), view.services[name].ports)
-            for name, service in chute.spec.services.items()
-        )
-        version = "" if chute.spec.version is None else str(chute.spec.version)
-        is_up = chute.desired == "running" and view.web is not None
-        facts = (label, change.id if change else 0, chute.change_id, version, services, may_use, may_change)
-        return AppRow(
-            name=chute.name,
-            description=view.description,
-            version=version,
-            desired=chute.desired.value,
-            phase=phase,
-            label=label,
-            services=services,
-            load=self._meters.last(chute.name) if chute.desired == "running" else Load(),
-            open_url=open_url(view.web, visit.host) if is_up else None,
-            busy_with=change.id if change else None,
-            may_use=may_use,
-            may_change=may_change,
-            stamp=f"{zlib.crc32(repr(facts).encode('utf-8', 'replace')):x}",
-        )
+        key = (mine, change, rights, visit.host)
+        load = self._meters.last(chute.name) if chute.desired == "running" else Load()
+        kept = self._kept.get(chute.name)
+        if kept is None or kept[0][0] is not chute or kept[0][1] != key:
+            row = _make(chute, phase_of(chute, containers, change), mine, change, rights, visit.host)
+            self._kept[chute.name] = kept = ((chute, key), row)
+            self._forget()
+        return msgspec.structs.replace(kept[1], load=load)
+
+    def _forget(self) -> None:
+        """Drop the rows of apps that are gone."""
+        if len(self._kept) > len(self._chutes.all):
+            self._kept = {name: kept for name, kept in self._kept.items() if name in self._chutes.all}
+
+
+def _make(
+    chute: Chute,
+    phase: tuple[Phase, str],
+    containers: list[Container | None],
+    change: Change | None,
+    rights: tuple[bool, bool],
+    host: str,
+) -> AppRow:
+    view = chute_view(chute, {}, with_environment=False)
+    services = tuple(
+        ServiceRow(name, service.type, _state(container), view.services[name].ports)
+        for (name, service), container in zip(chute.spec.services.items(), containers, strict=True)
+    )
+    version = "" if chute.spec.version is None else str(chute.spec.version)
+    is_up = chute.desired == "running" and view.web is not None
+    url = open_url(view.web, host) if is_up else None
+    busy_with = change.id if change else None
+    facts = (phase, busy_with, chute.change_id, chute.desired, version, services, rights, url)
+    return AppRow(
+        name=chute.name,
+        description=view.description,
+        version=version,
+        desired=chute.desired.value,
+        phase=phase[0],
+        label=phase[1],
+        services=services,
+        load=Load(),
+        open_url=url,
+        busy_with=busy_with,
+        may_use=rights[0],
+        may_change=rights[1],
+        stamp=f"{zlib.crc32(repr(facts).encode('utf-8', 'replace')):x}",
+    )
 
 
 def phase_of(chute: Chute, containers: Mapping[str, Container], change: Change | None) -> tuple[Phase, str]:
@@ -156,7 +195,7 @@ def phase_of(chute: Chute, containers: Mapping[str, Container], change: Change |
     if chute.desired == "stopped":
         return Phase.STOPPED, "Stopped"
     states = [
-        (_state(containers, chute.name, name), service.restart)
+        (_state(containers.get(container_name(chute.name, name))), service.restart)
         for name, service in chute.spec.services.items()
     ]
     fine = sum(1 for state, restart in states if _is_fine(state, restart))
@@ -185,8 +224,7 @@ def open_url(web: WebView | None, host: str) -> str | None:
     return f"http://{host}:{web.host_port}/" if web.host_port is not None else web.path
 
 
-def _state(containers: Mapping[str, Container], chute: str, service: str) -> ServiceState:
-    container = containers.get(container_name(chute, service))
+def _state(container: Container | None) -> ServiceState:
     return container.state if container is not None else ServiceState("missing")
 
 

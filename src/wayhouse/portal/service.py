@@ -91,7 +91,7 @@ class Portal:
         apps = AppList(chutes, ledger, meters)
         areas = (
             DoorPages(access, self._templates, session_s),
-            HomePages(apps, meters, ledger, host, self._templates, version),
+            HomePages(apps, meters, ledger, host, self._templates),
             InstallPages(chutes, self._templates),
             AppPages(apps, meters, chutes, ledger, self._templates),
             ConfigurePages(apps, chutes, self._templates),

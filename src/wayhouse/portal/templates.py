@@ -18,6 +18,7 @@ from wayhouse.portal.model import Answer, Visit, app_path
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -36,6 +37,12 @@ class Templates:
     def text(self, name: str, visit: Visit, **values: Any) -> str:
         template = self._environment.get_template(name)
         return template.render(visit=visit, now=self._clock.wall(), **values)
+
+    def fragment(self, name: str, visit: Visit, **values: Any) -> Markup:
+        """A part that goes into another template as it is."""
+        import markupsafe
+
+        return markupsafe.Markup(self.text(name, visit, **values))  # noqa: S704 - it comes out of a template
 
     @functools.cached_property
     def _environment(self) -> jinja2.Environment:

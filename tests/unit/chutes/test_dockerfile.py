@@ -55,7 +55,9 @@ def test_requirements_come_before_the_rest() -> None:
     lines = made(service(), "main.py", "requirements.txt")
     at = lines.index("COPY --chown=999:999 requirements.txt /opt/paradrop/app/")
     assert "python3 -m pip install --no-cache-dir" in lines[at + 1]
-    assert lines[-1] == "COPY --chown=999:999 . /opt/paradrop/app/"  # so a new version rebuilds this layer alone
+    assert (
+        lines[-1] == "COPY --chown=999:999 . /opt/paradrop/app/"
+    )  # so a new version rebuilds this layer alone
 
 
 def test_node_with_a_lock_file() -> None:

@@ -55,10 +55,6 @@ class Running:
     def do(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
-    def look_again(self) -> None:
-        """Do not wait until what is known of the containers is old."""
-        self.chutes._states.expire()
-
     async def _live(self) -> None:
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self.engine = FakeEngine(serve=True)

@@ -8,7 +8,6 @@ def test_nothing_is_installed(cli):
 
 def test_ls_shows_what_runs_and_where(cli, app, gateway):
     app("hello", port=8000)
-    gateway.look_again()
     row = cli("chute", "ls").out.splitlines()[1].split()
     assert row[:4] == ["hello", "1", "running", "1/1"]
     assert row[4].startswith("http://127.0.0.1:")

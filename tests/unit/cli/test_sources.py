@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wayhouse.base.errors import BadInputError
-from wayhouse.cli import sources
 from wayhouse.cli.sources import Extra, Order, find, name_from
 
 
@@ -50,10 +49,8 @@ def test_a_folder_says_its_name(folder):
 
 
 def test_an_example_that_ships_is_found_by_its_name(tmp_path, monkeypatch):
-    (tmp_path / "shipped").mkdir()
-    (tmp_path / "shipped" / "paradrop.yaml").write_text("name: shipped\n")
-    monkeypatch.setattr(sources, "EXAMPLES", tmp_path)
-    assert find("shipped", Extra()).name() == "shipped"
+    monkeypatch.chdir(tmp_path)
+    assert find("hello", Extra()).name() == "hello"
 
 
 @pytest.mark.parametrize(

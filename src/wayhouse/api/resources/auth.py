@@ -6,15 +6,18 @@ The access room writes its own lines to the audit log, so these rows are not aud
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from wayhouse.access.model import ApiToken, Identity, Role, User, WrongCredentialsError
 from wayhouse.access.policy import Right, demand, permits
-from wayhouse.access.service import Access
 from wayhouse.api import problems, wire
 from wayhouse.api.table import Call, Reply, Rows, endpoint
 from wayhouse.base.errors import UnauthenticatedError
+
+if TYPE_CHECKING:  # the command line reads the tables of rows, and should not load the services
+    from wayhouse.access.service import Access
 
 AUTH = "/api/v1/auth"
 SIGN_IN_PAGE = "/sign-in?code="

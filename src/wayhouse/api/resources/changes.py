@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from wayhouse.access.model import Identity
 from wayhouse.access.policy import Right, demand
@@ -12,9 +13,11 @@ from wayhouse.api.actors import actor_of
 from wayhouse.api.resources.chutes import ChuteResource
 from wayhouse.api.table import Call, Channel, Incoming, Rows, endpoint
 from wayhouse.base.errors import BadInputError, ForbiddenError
-from wayhouse.chutes.service import Chutes
 from wayhouse.ledger.model import Change, Line, State, Wish
-from wayhouse.ledger.service import Ledger
+
+if TYPE_CHECKING:  # the command line reads the tables of rows, and should not load the services
+    from wayhouse.chutes.service import Chutes
+    from wayhouse.ledger.service import Ledger
 
 CHANGES = "/api/v1/changes/"
 CHANGE = "/api/v1/changes/{id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wayhouse.access.model import Identity
 from wayhouse.access.policy import Right, demand, permits
@@ -16,8 +16,10 @@ from wayhouse.chutes import document
 from wayhouse.chutes.allocation import cpu_shares
 from wayhouse.chutes.model import Chute, LogLine, NoSuchNetworkError, container_name
 from wayhouse.chutes.ports import Container
-from wayhouse.chutes.service import Chutes, Received
 from wayhouse.ledger.model import Change
+
+if TYPE_CHECKING:  # the command line reads the tables of rows, and should not load the services
+    from wayhouse.chutes.service import Chutes, Received
 
 CHUTES = "/api/v1/chutes/"
 CHUTE = "/api/v1/chutes/{chute}"
@@ -269,8 +271,14 @@ NETWORKS = endpoint(
     "GET", CHUTE + "/networks", Right.USE_CHUTE, "Its networks", _R.networks, reply=list[wire.NetworkView]
 )
 
+FOLLOW_LOGS = Channel(
+    path="/sockjs/logs/{chute}", also=("/sockjs/logs/{chute}/{rest...}", "/ws/chute_logs/{chute}"),
+    right=Right.USE_CHUTE, summary="The chute's log: the last lines, then live", opener=_R.follow_logs,
+    frame=wire.LogLineView,
+)  # fmt: skip
+
 ROWS: Rows = (
-    LIST, CREATE, GET, UPDATE, DELETE, STOP, START, RESTART, CACHE, CONFIG, CONFIGURE, USAGE, LOGS, NETWORKS,
+    FOLLOW_LOGS, LIST, CREATE, GET, UPDATE, DELETE, STOP, START, RESTART, CACHE, CONFIG, CONFIGURE, USAGE, LOGS, NETWORKS,
     endpoint("GET", NETWORK, Right.USE_CHUTE, "One of its networks", _R.no_network, reply=wire.NetworkView),
     endpoint("GET", NETWORK + "/leases", Right.USE_CHUTE, "DHCP leases", _R.no_network, reply=list[dict[str, str]]),
     endpoint("GET", NETWORK + "/ssid", Right.USE_CHUTE, "The network's name", _R.no_network, reply=dict[str, str]),
@@ -293,10 +301,5 @@ ROWS: Rows = (
     Channel(
         path=NETWORK + "/hostapd_control/ws", right=Right.USE_CHUTE, summary="hostapd's control interface",
         opener=_R.no_network_channel,
-    ),
-    Channel(
-        path="/sockjs/logs/{chute}", also=("/sockjs/logs/{chute}/{rest...}", "/ws/chute_logs/{chute}"),
-        right=Right.USE_CHUTE, summary="The chute's log: the last lines, then live", opener=_R.follow_logs,
-        frame=wire.LogLineView,
     ),
 )  # fmt: skip

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wayhouse.access.policy import Right
-from wayhouse.access.ssh_keys import SshKeys
 from wayhouse.api import wire
 from wayhouse.api.table import Call, Rows, endpoint
+
+if TYPE_CHECKING:  # the command line reads the tables of rows, and should not load the services
+    from wayhouse.access.ssh_keys import SshKeys
 
 KEYS = "/api/v1/config/sshKeys/{user}"
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wayhouse.access.policy import Right
 from wayhouse.api.bodies import gather
 from wayhouse.api.table import Call, Channel, Endpoint, Incoming, Reply, Rows, endpoint
 from wayhouse.base import codec
 from wayhouse.host.model import Hardware, Software, Status, Telemetry
-from wayhouse.host.service import Host
+
+if TYPE_CHECKING:  # the command line reads the tables of rows, and should not load the services
+    from wayhouse.host.service import Host
 
 INFO = "/api/v1/info"
 SNAPD = "/snapd/{rest...}"

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 
 from wayhouse.access.policy import Right
-from wayhouse.api.wire import VersionView
 from wayhouse.host.service import Host
 from wayhouse.ledger.model import Change
 from wayhouse.ledger.service import Ledger
@@ -16,6 +15,7 @@ from wayhouse.portal import example
 from wayhouse.portal.apps import AppList, AppRow, Phase, doing
 from wayhouse.portal.meters import Strip, strip_of
 from wayhouse.portal.model import Answer, Page, Visit, plain_json
+from wayhouse.portal.row_texts import RowTexts
 from wayhouse.portal.templates import Templates
 from wayhouse.portal.usage import Meters
 
@@ -47,14 +47,13 @@ class HomePages:
         ledger: Ledger,
         host: Host,
         templates: Templates,
-        version: VersionView,
     ) -> None:
         self._apps = apps
         self._meters = meters
         self._ledger = ledger
         self._host = host
         self._templates = templates
-        self._version = version
+        self._row_text = RowTexts(templates)
 
     def pages(self) -> list[Page]:
         return [
@@ -68,6 +67,7 @@ class HomePages:
             "home.html",
             visit,
             listing=await self._listing(visit),
+            row_text=self._row_text,
             strip=await self._strip(),
             recent=self._ledger.history(limit=RECENT) if visit.sees_changes else [],
             has_example=example.folder() is not None,
@@ -79,6 +79,7 @@ class HomePages:
             "_list.html",
             visit,
             listing=await self._listing(visit),
+            row_text=self._row_text,
             has_example=example.folder() is not None,
         )
 
