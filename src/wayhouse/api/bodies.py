@@ -57,7 +57,7 @@ async def read_body(row: Endpoint[Any], headers: dict[str, str], receive: Receiv
 
 async def _read(headers: dict[str, str], receive: Receive, most: int) -> bytes:
     length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
+    if length.isascii() and length.isdigit() and int(length[:20]) > most:
         raise _too_large(most)
     return await gather(chunks(receive), most=most)
 

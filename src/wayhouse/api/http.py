@@ -20,10 +20,10 @@ from wayhouse.api import bodies, problems
 from wayhouse.api.cors import Cors
 from wayhouse.api.origin import demand_same_origin
 from wayhouse.api.routes import Routes
-from wayhouse.api.streams import serve_events, serve_socket
-from wayhouse.api.table import JSON, Call, Channel, Endpoint, Incoming, Reply, Rows
+from wayhouse.api.streams import refuse, serve_events, serve_socket
+from wayhouse.api.table import Call, Channel, Endpoint, Incoming, Reply, Rows
 from wayhouse.base import codec
-from wayhouse.base.errors import UnauthenticatedError, WayhouseError
+from wayhouse.base.errors import NotFoundError, WayhouseError
 from wayhouse.base.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -95,10 +95,10 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         values, path = self._routes.find(scope.get("raw_path", b"").decode("latin-1") or scope["path"])
-        if not values:
+        if scope["type"] == "websocket":
+            await self._socket(values.get("WEBSOCKET"), path, scope, receive, send)
+        elif not values:
             await self._otherwise(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._socket(values, path, scope, receive, send)
         elif scope["type"] == "http":
             await self._http(values, path, scope, receive, send)
 
@@ -109,7 +109,7 @@ class Api:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         bound = values.get(method)
         if bound is None:
-            if "WEBSOCKET" in values and method == "GET":
+            if "WEBSOCKET" in values and scope["method"] == "GET":
                 await self._events(values["WEBSOCKET"], path, headers, scope, receive, send)
             else:
                 await self._no_such_method(values, headers, scope, send)
@@ -129,20 +129,22 @@ class Api:
         receive: Receive,
     ) -> Reply:
         identity: Identity | None = None
-        outcome = "ok"
+        outcome = "unfinished"
         try:
             identity = await self._identify(row.right, headers, scope)
             self._demand(row.right, identity, path)
             call = self._call(identity, path, headers, scope)
             await self._take_body(row, call, headers, receive)
             result = await bound.run(call)
-            return result if isinstance(result, Reply) else Reply(result, row.status)
+            reply = _encoded(result if isinstance(result, Reply) else Reply(result, row.status))
+            outcome = "ok"
         except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
             outcome = str(getattr(error, "code", "unforeseen"))
-            return problems.reply_for(error, challenge="hx-request" not in headers)
+            reply = _encoded(problems.reply_for(error, challenge="hx-request" not in headers))
         finally:
             if row.audited and row.method != "GET" and identity is not None:
                 self._audit(identity, row.name, scope["path"], _client(scope), outcome)
+        return reply
 
     async def _take_body(
         self, row: Endpoint[Any], call: Call, headers: dict[str, str], receive: Receive
@@ -153,18 +155,15 @@ class Api:
             call.set_body(await bodies.read_body(row, headers, receive, most=self._settings.max_body_bytes))
 
     async def _identify(self, right: Right, headers: dict[str, str], scope: Scope) -> Identity | None:
-        """The sender; None only where nobody needs to be known."""
+        """The sender; None only where nobody needs to be known, or for a stranger on the gateway's own socket."""
+        if right is Right.OPEN:
+            return None
         authorization = headers.get("authorization")
         client = _client(scope)
         if authorization is None and client.startswith(PEER):
             return self._access.identify_peer(int(client.removeprefix(PEER)))
         cookie = session_cookie(headers)
-        try:
-            identity = await self._access.authenticate(authorization, cookie_token=cookie, client=client)
-        except UnauthenticatedError:
-            if right is Right.OPEN:
-                return None
-            raise
+        identity = await self._access.authenticate(authorization, cookie_token=cookie, client=client)
         if authorization is None and cookie is not None:
             demand_same_origin(scope, headers)
         return identity
@@ -187,12 +186,12 @@ class Api:
         )
 
     async def _socket(
-        self, values: dict[str, _Bound], path: dict[str, str], scope: Scope, receive: Receive, send: Send
+        self, bound: _Bound | None, path: dict[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
-        bound = values.get("WEBSOCKET")
         headers = _headers(scope)
         if bound is None:
-            await self._otherwise(scope, receive, send)
+            nothing = NotFoundError("There is no WebSocket at this address.")
+            await refuse(problems.reply_for(nothing), scope, send)
             return
 
         async def open_frames(incoming: Incoming) -> AsyncIterator[str | bytes]:
@@ -227,19 +226,14 @@ class Api:
     async def _no_such_method(
         self, values: dict[str, _Bound], headers: dict[str, str], scope: Scope, send: Send
     ) -> None:
-        allowed = ", ".join(sorted({*(method for method in values if method != "WEBSOCKET"), "OPTIONS"}))
+        allowed = _allowed(values)
         cors = self._cors.headers(headers)
         if scope["method"] == "OPTIONS":
             await _send_reply(Reply(None, 204, (("allow", allowed),)), cors, send)
             return
-        error = _MethodError(f"{scope['method']} is not possible here; possible: {allowed}.")
-        reply = problems.reply_for(error)
-        await _send_reply(
-            Reply(reply.body, 405, (("allow", allowed),), reply.media),
-            cors,
-            send,
-            is_head=scope["method"] == "HEAD",
-        )
+        reply = problems.reply_for(_MethodError(f"{scope['method']} is not possible here; possible: {allowed}."))
+        more = (("allow", allowed), *cors)
+        await _send_reply(_encoded(reply), more, send, is_head=scope["method"] == "HEAD")
 
     def _add(self, row: Endpoint[Any] | Channel, methods: dict[Any, Callable[..., Any]]) -> None:
         if isinstance(row, Channel):
@@ -253,6 +247,12 @@ class _MethodError(WayhouseError):
     code = "method-not-allowed"
     status = 405
     title = "This method is not possible here"
+
+
+def _allowed(values: Iterable[str]) -> str:
+    """The methods of a path for the header `Allow`; a stream is had with GET as well."""
+    methods = {"GET" if method == "WEBSOCKET" else method for method in values}
+    return ", ".join(sorted(methods | {"OPTIONS"} | ({"HEAD"} if "GET" in values else set())))
 
 
 def session_cookie(headers: dict[str, str]) -> str | None:
@@ -286,20 +286,22 @@ def _client(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
+def _encoded(reply: Reply) -> Reply:
+    """With the body as bytes. What cannot be encoded raises here, inside the border, and not while it is sent."""
+    if isinstance(reply.body, bytes):
+        return reply
+    body = b"" if reply.status == 204 else codec.encode_json(reply.body)
+    return Reply(body, reply.status, reply.headers, reply.media)
+
+
 async def _send_reply(
     reply: Reply, more: Iterable[tuple[str, str]], send: Send, *, is_head: bool = False
 ) -> None:
-    body = reply.body
-    if not isinstance(body, bytes):
-        body = b"" if reply.status == 204 else codec.encode_json(body)
-    headers = [
-        (b"content-length", str(len(body)).encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-    ]
-    if reply.status != 204:
-        media = reply.media if reply.media != JSON else "application/json"
-        headers.append((b"content-type", media.encode("latin-1")))
+    body = reply.body or b""
+    headers = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+    if reply.status != 204:  # which has neither (RFC 9110, section 8.6)
+        headers.append((b"content-length", str(len(body)).encode()))
+        headers.append((b"content-type", reply.media.encode("latin-1")))
     headers.extend(
         (name.encode("latin-1"), value.encode("latin-1")) for name, value in (*reply.headers, *more)
     )

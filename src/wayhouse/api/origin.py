@@ -31,4 +31,8 @@ def is_same_origin(headers: dict[str, str]) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return site is not None
-    return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    try:
+        place = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return False
+    return bool(place) and place == headers.get("host", "").lower()  # "null" has no place

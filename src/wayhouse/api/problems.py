@@ -32,16 +32,17 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def problem(error: WayhouseError) -> dict[str, Any]:
+    text = _sendable(error.message)
     known = {
         "type": f"urn:wayhouse:problem:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": error.message,
+        "detail": text,
         "code": error.code,
-        "error": error.message,
-        "message": error.message,
+        "error": text,
+        "message": text,
     }
-    return {**error.fields, **known}
+    return {**{name: _sendable(value) for name, value in error.fields.items()}, **known}
 
 
 def reply_for(error: Exception, *, challenge: bool = True) -> Reply:
@@ -55,3 +56,8 @@ def reply_for(error: Exception, *, challenge: bool = True) -> Reply:
     if isinstance(error, TooManyRequestsError):
         headers = (*headers, ("retry-after", str(int(error.fields.get("retry_after_s", 1)) + 1)))
     return Reply(problem(error), error.status, headers, MEDIA)
+
+
+def _sendable(value: Any) -> Any:
+    """Names of files that are not UTF-8 come as text with lone surrogates, which JSON cannot hold."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

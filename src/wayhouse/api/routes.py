@@ -64,13 +64,13 @@ class Routes(Generic[V]):
         child = node.names.get(part)
         if child is not None and (end := self._walk(child, parts, at + 1, found)) is not None:
             return end
-        if node.variable is not None:
+        if node.variable is not None and part:  # an empty segment names nothing
             end = self._walk(node.variable, parts, at + 1, found)
             if end is not None:
                 found[node.variable.variable_name] = unquote(part)
                 return end
         if node.rest is not None:
-            found[node.rest.variable_name] = "/".join(parts[at:])
+            found[node.rest.variable_name] = "/".join(unquote(part) for part in parts[at:])
             return node.rest
         return None
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
@@ -24,8 +26,13 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Frames = AsyncIterator[str | bytes]
 Open = Callable[[Incoming], Awaitable[Frames]]
 
+log = logging.getLogger(__name__)
+
 KEEPALIVE_S = 15.0
 WAITING_FRAMES = 100
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""Those of an event stream; `str.splitlines` knows more, which may stand inside a JSON text."""
+_UPGRADE = (("upgrade", "websocket"), ("connection", "upgrade"))
 
 
 class _UpgradeError(WayhouseError):
@@ -41,7 +48,7 @@ async def serve_socket(open_frames: Open, scope: Scope, receive: Receive, send: 
     try:
         frames = await open_frames(Incoming(_from_queue(queue)))
     except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
-        await _refuse(problems.reply_for(error), scope, send)
+        await refuse(problems.reply_for(error), scope, send)
         return
     await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
     async with contextlib.aclosing(frames), Tasks() as tasks:  # type: ignore[type-var]
@@ -57,9 +64,9 @@ async def serve_events(
         _demand_event_stream(headers)
         frames = await open_frames(Incoming(_nothing(), is_deaf=True))
     except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
-        await _send_plain(
-            problems.reply_for(error, challenge="hx-request" not in headers), more, send, "http"
-        )
+        reply = problems.reply_for(error, challenge="hx-request" not in headers)
+        more = (*more, *_UPGRADE) if isinstance(error, _UpgradeError) else more
+        await _send_plain(reply, more, send, "http")
         return
     start = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
     start.extend((name.encode(), value.encode()) for name, value in more)
@@ -78,10 +85,25 @@ def _demand_event_stream(headers: dict[str, str]) -> None:
 
 
 async def _send_all(frames: Frames, send: Send) -> None:
-    async for frame in frames:
-        key = "bytes" if isinstance(frame, bytes) else "text"
-        await send({"type": "websocket.send", key: frame})
-    await send({"type": "websocket.close", "code": 1000})
+    code = 1000
+    with contextlib.suppress(OSError):  # the client is gone, which `_hear` sees as well
+        async for frame in _until_failure(frames):
+            if frame is None:
+                code = 1011
+                break
+            key = "bytes" if isinstance(frame, bytes) else "text"
+            await send({"type": "websocket.send", key: frame})
+        await send({"type": "websocket.close", "code": code})
+
+
+async def _until_failure(frames: Frames) -> AsyncIterator[str | bytes | None]:
+    """The frames; None at the end if they failed, since the client must learn that this was not all."""
+    try:
+        async for frame in frames:
+            yield frame
+    except Exception:
+        log.exception("a stream failed")
+        yield None
 
 
 async def _until_gone(
@@ -108,9 +130,13 @@ async def _settle(task: asyncio.Task[None]) -> None:
 
 
 async def _send_events(frames: Frames, send: Send) -> None:
-    async for frame in frames:
+    last = b"event: end\ndata:\n\n"
+    async for frame in _until_failure(frames):
+        if frame is None:
+            last = b""  # without the end, an EventSource comes back
+            break
         await send({"type": "http.response.body", "body": _event(frame), "more_body": True})
-    await send({"type": "http.response.body", "body": b"event: end\ndata:\n\n", "more_body": False})
+    await send({"type": "http.response.body", "body": last, "more_body": False})
 
 
 async def _keep_alive(send: Send) -> None:
@@ -121,7 +147,7 @@ async def _keep_alive(send: Send) -> None:
 
 def _event(frame: str | bytes) -> bytes:
     text = frame if isinstance(frame, str) else frame.hex()
-    return b"".join(b"data: " + line.encode() + b"\n" for line in text.splitlines() or [""]) + b"\n"
+    return b"".join(b"data: " + line.encode() + b"\n" for line in _LINE_END.split(text)) + b"\n"
 
 
 async def _http_gone(receive: Receive) -> None:
@@ -140,7 +166,8 @@ async def _nothing() -> AsyncIterator[str]:
         yield frame
 
 
-async def _refuse(reply: Reply, scope: Scope, send: Send) -> None:
+async def refuse(reply: Reply, scope: Scope, send: Send) -> None:
+    """Answer a WebSocket handshake with plain HTTP."""
     if "websocket.http.response" in scope.get("extensions", {}):
         await _send_plain(reply, (), send, "websocket.http")
     else:

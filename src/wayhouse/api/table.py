@@ -23,6 +23,8 @@ BodyT = TypeVar("BodyT")
 
 TAR = "application/x-tar"
 JSON = "application/json"
+MOST = 2**63 - 1
+"""The largest number the database can look for."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -89,18 +91,17 @@ class Call:
 
     def number(self, name: str) -> int:
         """A part of the path that must be a number."""
-        try:
-            return int(self.path[name])
-        except ValueError:
-            raise BadInputError(f"`{name}` must be a number.", path=name) from None
+        return _number(name, self.path[name], MOST)
 
     def query_number(self, name: str, default: int | None = None, *, most: int = 1_000_000_000) -> int | None:
         text = self.query.get(name)
-        if text is None:
-            return default
-        if not text.isascii() or not text.isdigit() or int(text) > most:
-            raise BadInputError(f"`{name}` must be a number from 0 to {most}.", path=name)
-        return int(text)
+        return default if text is None else _number(name, text, most)
+
+
+def _number(name: str, text: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(most)) or int(text) > most:
+        raise BadInputError(f"`{name}` must be a number from 0 to {most}.", path=name)
+    return int(text)
 
 
 Handler = Callable[[Any, Call], Awaitable[Any]]

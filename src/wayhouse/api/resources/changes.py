@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the command line reads the tables of rows, and should not l
 CHANGES = "/api/v1/changes/"
 CHANGE = "/api/v1/changes/{id}"
 NODE = "__PARADROP__"
+_USE = {"start", "stop", "restart"}
 _CLASSES = {"chute": "CHUTE", "router": "ROUTER", "snap": "SNAP"}
 
 
@@ -37,7 +38,7 @@ class ChangeResource:
     async def history(self, call: Call) -> list[wire.ChangeView]:
         limit = call.query_number("limit", 50, most=1000) or 0
         before = call.query_number("before")
-        chute = call.query.get("chute")
+        chute = call.query.get("chute") or call.who.chute
         found = self._ledger.history(limit=limit, before=before, resource=f"chute/{chute}" if chute else None)
         return [change_view(one) for one in found if _may_see(call.who, one)]
 
@@ -46,17 +47,17 @@ class ChangeResource:
 
     async def cancel(self, call: Call) -> wire.ChangeView:
         change = self._change(call)
-        self._demand(call, change.wish.kind.partition(".")[0], change.wish.name)
+        self._demand(call, *change.wish.kind.split(".", 1), change.wish.name)
         return change_view(await self._ledger.cancel(change.id, actor_of(call.who)))
 
     async def create(self, call: Call) -> wire.ChangeRef:
         order = call.body(wire.NewChange)
         match order.updateClass:
             case "CHUTE":
-                self._demand(call, "chute", order.name)
+                self._demand(call, "chute", order.updateType, order.name)
                 change = await self._chute_change(order, call)
             case "ROUTER":
-                self._demand(call, "router", order.name)
+                self._demand(call, "router", order.updateType, order.name)
                 wish = Wish(kind=f"router.{order.updateType}", resource="router", name=NODE)
                 change = await self._ledger.submit(wish, actor_of(call.who))
             case _:
@@ -102,9 +103,11 @@ class ChangeResource:
             raise ForbiddenError("You do not have permission to access the requested chute.")
         return change
 
-    def _demand(self, call: Call, room: str, name: str) -> None:
+    def _demand(self, call: Call, room: str, verb: str, name: str) -> None:
+        """The right that the change's own route demands."""
         if room == "chute":
-            demand(Right.CHANGE_CHUTE, call.who, chute=name, chute_owner=self._chute_resource.owner_of(name))
+            right = Right.USE_CHUTE if verb in _USE else Right.CHANGE_CHUTE
+            demand(right, call.who, chute=name, chute_owner=self._chute_resource.owner_of(name))
         else:
             demand(Right.ADMINISTER, call.who)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import urllib.parse
 
@@ -82,4 +83,6 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 def _words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)  # asyncio puts an address in the place of the reason
     return getattr(error, "strerror", None) or type(error).__name__

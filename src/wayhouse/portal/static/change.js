@@ -14,6 +14,7 @@ function mark(item) {
   const isUndo = message.startsWith("Undoing:");
   const isBad = message.startsWith("Reason:") || message.startsWith("Could not undo");
   if (!(isVerdict || isUndo || isBad || STEP.test(message))) return;
+  if (isUndo || message.startsWith("Reason:")) fault();
   finish(time);
   item.classList.add("step");
   if (isUndo) item.classList.add("undo");
@@ -25,6 +26,11 @@ function mark(item) {
   } else {
     current = item;
   }
+}
+
+/** The step that was under way when the change began to be undone is the one that failed. */
+function fault() {
+  if (current && !current.classList.contains("undo")) current.classList.add("bad");
 }
 
 function finish(time) {
