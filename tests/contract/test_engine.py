@@ -333,18 +333,18 @@ class TestEngine:
             await kit.engine.stop(spec.name, grace_s=1)
         assert reading.result()
 
-    async def test_prune_keeps_what_is_used_or_named(self, kit: Kit) -> None:
+    async def test_prune_drops_what_is_named_and_not_used(self, kit: Kit) -> None:
         await kit.build()
-        used, named, unused = kit.image, f"{kit.chute}:named", f"{kit.chute}:unused"
-        await kit.engine.tag_image(used, named)
+        used, other, unused = kit.image, f"{kit.chute}:other", f"{kit.chute}:unused"
+        await kit.engine.tag_image(used, other)
         await kit.engine.tag_image(used, unused)
         await kit.engine.create_network(kit.chute)
         await kit.engine.create(kit.spec())
-        freed = await kit.engine.prune(keep_images=[named], say=kit.said.append)
+        freed = await kit.engine.prune(drop=[used, unused, "absent:1"], say=kit.said.append)
         assert freed >= 0
-        assert sorted(await kit.engine.images()) == sorted([used, named])
+        assert sorted(await kit.engine.images()) == sorted([used, other])
         await kit.engine.remove(kit.spec().name)
-        assert await kit.engine.prune(keep_images=[], say=kit.said.append) > 0
+        assert await kit.engine.prune(drop=[used, other], say=kit.said.append) > 0
         assert list(await kit.engine.images()) == []
 
 

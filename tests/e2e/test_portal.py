@@ -161,6 +161,40 @@ def test_an_archive_and_a_change_of_the_environment(signed_in: Page, tmp_path: P
     expect(page.get_by_label("Value", exact=True).first).to_have_value("<b>hello</b>")
 
 
+def test_a_new_version_is_dropped_on_the_page(signed_in: Page, tmp_path: Path) -> None:
+    page = signed_in
+    folder = tmp_path / "dropped"
+    shutil.copytree(HELLO, folder)
+    manifest = folder / "paradrop.yaml"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("hello", "dropped"), encoding="utf-8")
+    page.goto("/install")
+    drop(page, folder)
+    expect(page.locator(".steps .verdict")).to_have_text("Done", timeout=WAIT_MS)
+    manifest.write_text(
+        manifest.read_text(encoding="utf-8").replace("version: 1", "version: 2"), encoding="utf-8"
+    )
+    page.goto("/apps/dropped/configure")
+    drop(page, folder)
+    expect(page.get_by_role("heading", name="Update dropped")).to_be_visible()
+    expect(page.locator(".steps .verdict")).to_have_text("Done", timeout=WAIT_MS)
+    page.goto("/apps/dropped")
+    expect(page.get_by_title("Version")).to_have_text("2")
+
+
+def drop(page: Page, folder: Path) -> None:
+    """What a person does with the mouse, as the browser's own protocol says it."""
+    place = page.locator("[data-drop]")
+    place.scroll_into_view_if_needed()
+    box = place.bounding_box()
+    assert box is not None
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"x": box["x"] + 40, "y": box["y"] + 40}
+        session.send("Input.dispatchDragEvent", {"type": kind, "data": data, **at})
+    page.wait_for_url(re.compile(r"/changes/\d+$"))
+
+
 def test_a_folder_with_long_names_and_programs(
     signed_in: Page, gateway: GatewayProcess, tmp_path: Path
 ) -> None:

@@ -166,8 +166,14 @@ class ChuteLab:
             states=self.states,
             logs=ChuteLogs(self.engine, self.store, self.events),
         )
-        self.reconciler = Reconciler(self.engine, self.store, self.directories, self.ledger)
+        self.reconciler = Reconciler(self.engine, self.store, self.directories, self.ledger, self.clock)
         await self.ledger.start()
+
+    async def reconcile(self) -> None:
+        """What the daemon does at its start."""
+        await self.reconciler.sweep()
+        await self.reconciler.align()
+        await self.reconciler.sweep_images()
 
     async def restart(self) -> None:
         """The daemon ends at once and starts again; containers go on meanwhile."""

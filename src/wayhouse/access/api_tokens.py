@@ -20,7 +20,7 @@ PREFIX = "wht_"
 MAX_PER_OWNER = 100
 MAX_NAME = 64
 TOUCH_EVERY_S = 60.0
-REFUSAL = "This API token is not valid. Make a new one with `wayhouse token create`."
+REFUSAL = "This API token is not valid. Make a new one with `wayhouse token add`."
 
 
 class ApiTokens:
@@ -85,9 +85,7 @@ class ApiTokens:
             d for d, token in self._by_digest.items() if token.id == token_id and owner in {None, token.owner}
         ]
         if not found:
-            raise NoSuchTokenError(
-                f"There is no API token {token_id!r:.40}. `wayhouse token list` shows them."
-            )
+            raise NoSuchTokenError(f"There is no API token {token_id!r:.40}. `wayhouse token ls` shows them.")
         if self._by_digest[found[0]].role > by.role:
             raise ForbiddenError("This token may do more than you. Ask its owner to end it.")
         del self._by_digest[found[0]]

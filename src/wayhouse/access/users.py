@@ -55,7 +55,7 @@ class Users:
         """Raises `NoSuchUserError`."""
         user = self._users.get(name)
         if user is None:
-            raise NoSuchUserError(f"There is no user {name!r:.70}. `wayhouse user list` shows them.")
+            raise NoSuchUserError(f"There is no user {name!r:.70}. `wayhouse user ls` shows them.")
         return user
 
     def everyone(self) -> list[User]:

@@ -21,9 +21,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX = "/chutes/"
 _HOP = {
-    b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailers",
-    b"transfer-encoding", b"upgrade", b"host", b"content-length",
+    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer",
+    b"transfer-encoding", b"upgrade",
 }  # fmt: skip
+_OURS = {b"cookie", b"expect", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"}
+"""Of a request's headers those that the gateway answers or writes itself."""
 
 
 class WebSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,12 +90,13 @@ class Apps:
         name, _, rest = _raw_path(scope).removeprefix(PREFIX).partition("/")
         port = self._web_port(name)
         if port is None or scope["type"] == "websocket":
-            await self._pass_on(name, "/" + rest, scope, receive, send)
+            await self._pass_on(name, "/" + rest, _without_credentials(scope), receive, send)
             return
         query = scope.get("query_string", b"").decode("latin-1")
         bare = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         place = f"http://{bare or '127.0.0.1'}:{port}/{rest}" + (f"?{query}" if query else "")
-        await _answer(send, 302, b"", ((b"location", place.encode("latin-1")),))
+        status = 302 if scope["method"] in {"GET", "HEAD"} else 307  # which keeps the method and the body
+        await _answer(send, status, b"", ((b"location", place.encode("latin-1")),))
 
     async def _pass_on(self, name: str, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         port = self._web_port(name)
@@ -109,9 +112,13 @@ class Apps:
 
 
 def forwarded_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The request's headers for the app: without those of the hop and our own cookie, with who asked and how."""
+    """The request's headers for the app: without those of the hop and our own cookie, with who asked and how.
+
+    `Host` is kept, since apps compare it with `Origin`.
+    """
     headers = dict(scope["headers"])
-    kept = [(name, value) for name, value in scope["headers"] if name not in _HOP and name != b"cookie"]
+    left_out = _of_the_hop(scope["headers"]) | _OURS
+    kept = [(name, value) for name, value in scope["headers"] if name not in left_out]
     cookies = _other_cookies(headers)
     if cookies:
         kept.append((b"cookie", cookies))
@@ -119,10 +126,7 @@ def forwarded_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
     kept.extend(
         (
             (b"x-forwarded-for", str(client).encode("latin-1")),
-            (
-                b"x-forwarded-proto",
-                _http_scheme(scope).encode(),
-            ),
+            (b"x-forwarded-proto", _http_scheme(scope).encode()),
             (b"x-forwarded-host", headers.get(b"host", b"")),
         )
     )
@@ -131,11 +135,20 @@ def forwarded_headers(scope: Scope) -> list[tuple[bytes, bytes]]:
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """An answer's headers without those that belong to the hop; the length is kept, since the body is not changed."""
-    return [
-        (name.lower(), value)
-        for name, value in headers
-        if name.lower() not in _HOP or name.lower() == b"content-length"
-    ]
+    lower = [(name.lower(), value) for name, value in headers]
+    left_out = _of_the_hop(lower)
+    return [(name, value) for name, value in lower if name not in left_out]
+
+
+def _of_the_hop(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
+    """Names of the headers that end here: the known ones and those that `Connection` names (RFC 9110, section 7.6.1)."""
+    named = (value.lower().split(b",") for name, value in headers if name == b"connection")
+    return _HOP | {part.strip() for parts in named for part in parts}
+
+
+def _without_credentials(scope: Scope) -> Scope:
+    """Under the gateway's own name `Authorization` is meant for the gateway, and no app may see it."""
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"authorization"]}
 
 
 def _other_cookies(headers: Mapping[bytes, bytes]) -> bytes:

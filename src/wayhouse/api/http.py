@@ -231,7 +231,9 @@ class Api:
         if scope["method"] == "OPTIONS":
             await _send_reply(Reply(None, 204, (("allow", allowed),)), cors, send)
             return
-        reply = problems.reply_for(_MethodError(f"{scope['method']} is not possible here; possible: {allowed}."))
+        reply = problems.reply_for(
+            _MethodError(f"{scope['method']} is not possible here; possible: {allowed}.")
+        )
         more = (("allow", allowed), *cors)
         await _send_reply(_encoded(reply), more, send, is_head=scope["method"] == "HEAD")
 

@@ -24,6 +24,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Frames = AsyncIterator[str | bytes]
+Sent = AsyncIterator[str | bytes | None]
 Open = Callable[[Incoming], Awaitable[Frames]]
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ async def serve_socket(open_frames: Open, scope: Scope, receive: Receive, send: 
     await receive()  # websocket.connect
     queue: asyncio.Queue[str | None] = asyncio.Queue(WAITING_FRAMES)
     try:
-        frames = await open_frames(Incoming(_from_queue(queue)))
+        frames = _to_the_end(await open_frames(Incoming(_from_queue(queue))))
     except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
         await refuse(problems.reply_for(error), scope, send)
         return
@@ -62,7 +63,7 @@ async def serve_events(
     """Answer a plain GET on a channel: server-sent events if asked for, else 426 with a hint."""
     try:
         _demand_event_stream(headers)
-        frames = await open_frames(Incoming(_nothing(), is_deaf=True))
+        frames = _to_the_end(await open_frames(Incoming(_nothing(), is_deaf=True)))
     except Exception as error:  # noqa: BLE001 - the endpoint is one of the four borders
         reply = problems.reply_for(error, challenge="hx-request" not in headers)
         more = (*more, *_UPGRADE) if isinstance(error, _UpgradeError) else more
@@ -84,23 +85,24 @@ def _demand_event_stream(headers: dict[str, str]) -> None:
         raise _UpgradeError("Open this as a WebSocket, or send `Accept: text/event-stream`.")
 
 
-async def _send_all(frames: Frames, send: Send) -> None:
+async def _send_all(frames: Sent, send: Send) -> None:
     code = 1000
     with contextlib.suppress(OSError):  # the client is gone, which `_hear` sees as well
-        async for frame in _until_failure(frames):
+        async for frame in frames:
             if frame is None:
                 code = 1011
-                break
+                continue
             key = "bytes" if isinstance(frame, bytes) else "text"
             await send({"type": "websocket.send", key: frame})
         await send({"type": "websocket.close", "code": code})
 
 
-async def _until_failure(frames: Frames) -> AsyncIterator[str | bytes | None]:
+async def _to_the_end(frames: Frames) -> AsyncIterator[str | bytes | None]:
     """The frames; None at the end if they failed, since the client must learn that this was not all."""
     try:
-        async for frame in frames:
-            yield frame
+        async with contextlib.aclosing(frames):  # type: ignore[type-var]
+            async for frame in frames:
+                yield frame
     except Exception:
         log.exception("a stream failed")
         yield None
@@ -129,12 +131,12 @@ async def _settle(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _send_events(frames: Frames, send: Send) -> None:
+async def _send_events(frames: Sent, send: Send) -> None:
     last = b"event: end\ndata:\n\n"
-    async for frame in _until_failure(frames):
+    async for frame in frames:
         if frame is None:
             last = b""  # without the end, an EventSource comes back
-            break
+            continue
         await send({"type": "http.response.body", "body": _event(frame), "more_body": True})
     await send({"type": "http.response.body", "body": last, "more_body": False})
 

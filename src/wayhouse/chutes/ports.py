@@ -164,8 +164,8 @@ class Engine(Protocol):
         """An IP address at which the gateway itself can reach the container's ports, if there is one."""
         ...
 
-    async def prune(self, *, keep_images: Iterable[str], say: Say) -> int:
-        """Drop dangling layers, build cache over its limit and images of ours that are not in `keep_images`; bytes freed."""
+    async def prune(self, *, drop: Iterable[str], say: Say) -> int:
+        """Remove the tags `drop` that no container uses, then dangling layers and build cache over its limit; bytes freed."""
         ...
 
     async def close(self) -> None: ...

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from wayhouse.base.clock import Clock
 from wayhouse.chutes.containers import NEW, OLD
 from wayhouse.chutes.directories import Directories
 from wayhouse.chutes.model import Chute, Desired, Service, container_name
@@ -26,19 +27,18 @@ from wayhouse.ledger.service import Ledger
 log = logging.getLogger(__name__)
 
 _UP = {"running", "restarting"}
+HOUSEKEEPING_S = 6 * 3600.0
 
 
 class Reconciler:
-    def __init__(self, engine: Engine, store: ChuteStore, directories: Directories, ledger: Ledger) -> None:
+    def __init__(
+        self, engine: Engine, store: ChuteStore, directories: Directories, ledger: Ledger, clock: Clock
+    ) -> None:
         self._engine = engine
         self._store = store
         self._directories = directories
         self._ledger = ledger
-        self._images_at_start: frozenset[str] = frozenset()
-
-    async def run(self) -> None:
-        await self.sweep()
-        await self.align()
+        self._clock = clock
 
     async def sweep(self) -> None:
         """Remove left-overs. Called before anyone can ask for a new change, right after the ledger has taken up the open ones."""
@@ -47,14 +47,26 @@ class Reconciler:
         await self._sweep_containers(await self._engine.containers(), busy)
         await self._sweep_networks(busy)
         await asyncio.to_thread(self._sweep_files, busy, _uploads(open_changes))
-        self._images_at_start = frozenset(await self._engine.images())
 
     async def align(self) -> None:
-        """Ask for the changes that bring chutes back to what they should do; then drop what no chute needs any more."""
+        """Ask for the changes that bring chutes back to what they should do."""
         containers = {one.name: one for one in await self._engine.containers()}
         chutes = [one for one in self._store.all.values() if not self._ledger.touching(f"chute/{one.name}")]
         await asyncio.gather(*(self._align(chute, containers) for chute in chutes))
-        await self._sweep_images()
+
+    async def keep_house(self) -> None:
+        """Drop images that no chute needs and old build cache: after start, and then every few hours for ever."""
+        while True:
+            await self.sweep_images()
+            await self._clock.sleep(HOUSEKEEPING_S)
+
+    async def sweep_images(self) -> None:
+        """What is built from now on is not looked at, and what open changes may need stays."""
+        found = await self._engine.images()
+        busy = tuple(f"{change.wish.name}-".lower() for change in self._ledger.open_changes())
+        used = {tag for chute in self._store.all.values() for tag in tags_of(chute)}
+        drop = [tag for tag in found if tag not in used and not tag.startswith(busy)]
+        await self._engine.prune(drop=drop, say=log.info)
 
     async def _sweep_containers(self, containers: Iterable[Container], busy: set[str]) -> None:
         for one in containers:
@@ -69,15 +81,6 @@ class Reconciler:
             if name not in busy and self._store.find(name) is None:
                 log.warning("removing the network of %s, which is not installed", name)
                 await self._engine.remove_network(name)
-
-    async def _sweep_images(self) -> None:
-        """Images of no chute. New changes may be building by now, so only what was there at the sweep is looked at."""
-        busy = {change.wish.name for change in self._ledger.open_changes()}
-        used = {tag for chute in self._store.all.values() for tag in tags_of(chute)}
-        for tag in self._images_at_start - used:
-            if not any(tag.startswith(f"{name}-".lower()) for name in busy):
-                await self._engine.remove_image(tag)
-        await self._engine.prune(keep_images=await self._engine.images(), say=log.info)
 
     def _sweep_files(self, busy: set[str], uploads: set[str]) -> None:
         for name in self._directories.chutes_with_files() - busy:

@@ -5,6 +5,7 @@ Read it from top to bottom to know the gateway. Nothing here decides anything.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ from wayhouse.gateway.settings import Settings
 from wayhouse.host import power
 from wayhouse.host.drivers.shutdown import Shutdown
 from wayhouse.host.machine_id import NodeId
+from wayhouse.host.ports import PowerSwitch
 from wayhouse.host.service import Host
 from wayhouse.host.service import Surroundings as HostSurroundings
 from wayhouse.ledger.service import Ledger
@@ -89,9 +91,10 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
     instance: str,
     port: int,
     engine: Engine | None = None,
+    switch: PowerSwitch | None = None,
 ) -> Gateway:
     """Build every room. `instance` tells this gateway's containers from another's on the same machine; `engine`
-    overrides the choice of the settings (demo, tests)."""
+    overrides the choice of the settings and `switch` what turns the machine off (demo, tests)."""
     metrics = Metrics()
     ledger = Ledger(database, events, clock, tasks)
 
@@ -150,7 +153,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
     )
 
     for power_kind in power.KINDS:
-        ledger.register(power_kind, power.PowerPlanner(), power.TASKS, Shutdown())
+        ledger.register(power_kind, power.PowerPlanner(), power.TASKS, switch or Shutdown())
     host = Host(
         clock,
         node,
@@ -180,6 +183,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
     )
     chute_resource = ChuteResource(chutes)
 
+    @functools.cache
     def describe() -> dict[str, Any]:
         return openapi.describe(endpoints.ALL, version=__version__)
 
@@ -222,10 +226,15 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         chutes=chutes,
         engine=engine,
         engine_info=engine_info,
-        reconciler=Reconciler(engine, store, directories, ledger),
+        reconciler=Reconciler(engine, store, directories, ledger, clock),
         forward=forward,
-        app=Apps(lambda name: web_port(chutes.find(name)), settings.web, forward, api),
+        app=Apps(lambda name: web_port(by_name(chutes, name)), settings.web, forward, api),
     )
+
+
+def by_name(chutes: Chutes, name: str) -> Chute | None:
+    """The chute of that name, also when it comes from a host name, in which capitals do not count."""
+    return chutes.find(name) or next((one for key, one in chutes.all.items() if key.lower() == name), None)
 
 
 def web_port(chute: Chute | None) -> int | None:

@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import os
 import socket
+import ssl
 from pathlib import Path
 
 from wayhouse.base.clock import Clock
@@ -24,7 +25,7 @@ def files(settings: GatewaySettings, keys: Path, clock: Clock) -> tuple[Path, Pa
         return _given(settings)
     certificate, key = keys / "tls-certificate.pem", keys / "tls-key.pem"
     now = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC)
-    if not (certificate.exists() and key.exists()) or _ends_soon(certificate, now):
+    if not _is_good(certificate, key, now):
         _make(certificate, key, now)
     return certificate, key
 
@@ -50,15 +51,16 @@ def _given(settings: GatewaySettings) -> tuple[Path, Path]:
     return certificate, key
 
 
-def _ends_soon(certificate: Path, now: datetime.datetime) -> bool:
+def _is_good(certificate: Path, key: Path, now: datetime.datetime) -> bool:
+    """Whether they are there, fit together (a crash can leave a new key and an old certificate) and last a while."""
     from cryptography import x509
 
     try:
-        return (
-            x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc - now < RENEW_BEFORE
-        )
-    except ValueError:
-        return True
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        ends = x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        return False
+    return ends - now > RENEW_BEFORE
 
 
 def _make(certificate: Path, key: Path, now: datetime.datetime) -> None:

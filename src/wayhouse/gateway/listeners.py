@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,11 @@ BACKLOG = 512
 PING_S = 10.0
 PONG_S = 5.0
 MAX_FRAME = 1024 * 1024
-CLOSE_S = 1.0
+CLOSE_S = 1
+MAX_HEAD = 512 * 1024
+"""Bytes that a sender may send without finishing a head or a part of a body; more than one read of the loop's."""
+HEAD_S = 20.0
+"""How long a sender may take for the head of a request."""
 APPS = "apps.sock"
 
 
@@ -38,8 +43,12 @@ def bind_tcp(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)  # with its number asyncio turns Nagle's delay off
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError as error:
+        raise PermanentError(_cannot_listen(host, port, error)) from error
+    try:
         listener.bind(address)
     except OSError as error:
+        listener.close()
         raise PermanentError(_cannot_listen(host, port, error)) from error
     listener.listen(BACKLOG)
     listener.setblocking(False)
@@ -54,8 +63,9 @@ def bind_unix(path: Path, mode: int) -> socket.socket:
     try:
         listener.bind(str(path))
     except OSError as error:
+        listener.close()
         raise PermanentError(
-            f"The socket {path} cannot be made: {error.strerror}. A shorter --data path may help."
+            f"The socket {path} cannot be made: {error.strerror or error}. A shorter --data path may help."
         ) from error
     path.chmod(mode)
     listener.listen(BACKLOG)
@@ -74,17 +84,58 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 class _Http(HttpToolsProtocol):
-    """Fills in who is calling where a UNIX socket knows it."""
+    """Fills in who is calling where a UNIX socket knows it, and bounds what a sender can leave unfinished: the parser
+    itself would collect a head without end, for as long as it takes."""
+
+    _unfinished = 0
+    _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.client = _client(transport) or self.client
+        self._deadline = self.loop.call_later(HEAD_S, transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        self._unfinished += len(data)
+        super().data_received(data)
+        if self._unfinished > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("The request does not come to an end.")
+        elif self._unfinished == 0:
+            self._set_deadline(None)
+        elif self._deadline is None:
+            self._set_deadline(self.loop.call_later(HEAD_S, self.transport.close))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._set_deadline(None)
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        self._unfinished = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unfinished = 0
+        super().on_message_complete()
+
+    def _set_deadline(self, deadline: asyncio.TimerHandle | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = deadline
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.client = _client(transport) or self.client
+
+    def keepalive_timeout(self) -> None:
+        """Closing in good order would wait for a client that reads nothing to take what is still to be sent."""
+        super().keepalive_timeout()
+        self.transport.abort()
 
 
 def _client(transport: asyncio.Transport) -> tuple[str, int] | None:
@@ -108,6 +159,7 @@ class Server(uvicorn.Server):
 
 
 def server(app: Any, *, certificate: Path | None = None, key: Path | None = None) -> Server:
+    """Raises `BadInputError` if certificate and key are none or do not fit together."""
     config = uvicorn.Config(
         app,
         http=_Http,
@@ -116,11 +168,12 @@ def server(app: Any, *, certificate: Path | None = None, key: Path | None = None
         loop="none",
         interface="asgi3",
         log_config=None,
+        log_level="warning",  # at DEBUG it would log every header and frame: secrets, and the log's own stream
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=30,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=CLOSE_S,
         backlog=BACKLOG,
         ws_max_size=MAX_FRAME,
         ws_ping_interval=PING_S,
@@ -128,15 +181,23 @@ def server(app: Any, *, certificate: Path | None = None, key: Path | None = None
         ssl_certfile=str(certificate) if certificate else None,
         ssl_keyfile=str(key) if key else None,
     )
+    try:
+        config.load()
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise BadInputError(
+            f"TLS cannot be served with {certificate} and {key}: {error}. Give a PEM certificate and its own key."
+        ) from error
     return Server(config)
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    shown = f"[{host}]" if ":" in host else host
     if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else port - 1
         return (
             f"Port {port} of {host} is in use. Stop the program that has it (`ss -ltnp` names it), "
-            f"or choose another: --listen {host}:{port + 1}"
+            f"or choose another: --listen {shown}:{other}"
         )
     if error.errno == errno.EACCES:
-        return f"Port {port} needs root. Choose one above 1023: --listen {host}:8080"
+        return f"Port {port} needs root. Choose one above 1023: --listen {shown}:8080"
     return f"The gateway cannot listen on {host}:{port}: {error.strerror or error}."

@@ -101,6 +101,7 @@ async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str,
                 tasks.spawn(one.serve(sockets), name="http")
             await _until_started([one for one, _ in servers])
             tasks.spawn(gateway.reconciler.align(), name="align")
+            tasks.spawn(gateway.reconciler.keep_house(), name="housekeeping")
             out.write(banner(first, gateway, host=host, port=port, tls=tls, options_data=options.data))
             out.flush()
             notify("READY=1", env)

@@ -45,7 +45,7 @@ async def test_left_overs_are_swept_and_apps_stay(tmp_path: Path) -> None:
         lab.directories.source("ghost/3").mkdir(parents=True)
         lab.directories.source("hello/99").mkdir(parents=True)
         lab.directories.new_upload()
-        await lab.reconciler.run()
+        await lab.reconcile()
         assert lab.ledger.open_changes() == []
         assert await lab.world() == before
 
@@ -55,7 +55,7 @@ async def test_a_missing_container_comes_back(tmp_path: Path) -> None:
         await lab.install(app(services={"main": light(), "extra": light()}))
         await lab.engine.remove("hello-extra")
         await lab.restart()
-        await lab.reconciler.run()
+        await lab.reconcile()
         [change] = lab.ledger.open_changes()
         assert (change.wish.kind, change.actor) == (Kind.RESTART, INTERNAL)
         await lab.done(change)
@@ -70,7 +70,7 @@ async def test_everything_comes_back_when_the_engine_lost_all(tmp_path: Path) ->
             (lab.directories.data(f"app{number}") / "kept").write_text("yes")
         lab.engine = FakeEngine(lab.clock)
         await lab.restart()
-        await lab.reconciler.run()
+        await lab.reconcile()
         await settled(lab)
         assert len(await lab.containers()) == 5
         assert all((lab.directories.data(f"app{number}") / "kept").exists() for number in range(5))
@@ -81,11 +81,11 @@ async def test_one_that_should_be_stopped_is_stopped(tmp_path: Path) -> None:
         await lab.install(app())
         await lab.done(await lab.chutes.stop("hello", ADMIN))
         await lab.engine.start("hello-main")
-        await lab.reconciler.run()
+        await lab.reconcile()
         await settled(lab)
         assert (await lab.containers())["hello-main"][1] == "exited"
         assert lab.chutes.get("hello").desired == Desired.STOPPED
-        await lab.reconciler.run()
+        await lab.reconcile()
         assert lab.ledger.open_changes() == []
 
 
@@ -97,7 +97,7 @@ async def test_one_that_ended_by_itself_comes_back_as_its_policy_says(
         await lab.install(app(services={"main": light(restart=policy)}))
         container = lab.engine._containers["hello-main"]
         await lab.engine._end(container, code)
-        await lab.reconciler.run()
+        await lab.reconcile()
         assert bool(lab.ledger.open_changes()) is comes_back
         await settled(lab)
 
@@ -126,7 +126,7 @@ async def test_what_is_being_changed_is_left_alone(tmp_path: Path) -> None:
         await engine.building.wait()
         queued = await lab.send(app("new", version=2))
         await orphan_while_busy(lab)
-        await lab.reconciler.run()
+        await lab.reconcile()
         assert lab.directories.source("new/1").exists()
         assert lab.directories.uploads() == {
             path.name for path in (lab.paths.data / "uploads").iterdir() if path.is_dir()
@@ -151,7 +151,7 @@ async def test_it_is_quiet_when_all_is_well(tmp_path: Path) -> None:
         await lab.install(app())
         before = await lab.world()
         for _ in range(2):
-            await lab.reconciler.run()
+            await lab.reconcile()
         assert lab.ledger.open_changes() == []
         assert await lab.world() == before
 
@@ -161,5 +161,5 @@ async def test_the_system_directory_comes_back_after_a_reboot(tmp_path: Path) ->
     async with ChuteLab(tmp_path) as lab:
         await lab.install(app())
         lab.directories.system("hello").rmdir()
-        await lab.reconciler.run()
+        await lab.reconcile()
         assert lab.directories.system("hello").is_dir()

@@ -47,7 +47,8 @@ class ChangeResource:
 
     async def cancel(self, call: Call) -> wire.ChangeView:
         change = self._change(call)
-        self._demand(call, *change.wish.kind.split(".", 1), change.wish.name)
+        room, _, verb = change.wish.kind.partition(".")
+        self._demand(call, room, verb, change.wish.name)
         return change_view(await self._ledger.cancel(change.id, actor_of(call.who)))
 
     async def create(self, call: Call) -> wire.ChangeRef:

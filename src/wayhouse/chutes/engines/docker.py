@@ -189,9 +189,9 @@ class DockerEngine:
             return "127.0.0.1"
         return next((str(one["IPAddress"]) for one in networks.values() if one.get("IPAddress")), None)
 
-    async def prune(self, *, keep_images: Iterable[str], say: Say) -> int:
+    async def prune(self, *, drop: Iterable[str], say: Say) -> int:
         used = {one.image for one in await self.containers()}
-        return await self._images.prune(keep=used | set(keep_images), say=say)
+        return await self._images.prune(drop=set(drop) - used, say=say)
 
     async def close(self) -> None:
         await self._client.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,11 @@ class DockerImages:
         found = await self._client.ask("GET", "images/json", filters={"label": [self._ours]})
         return sorted(tag for image in found for tag in _tags(image))
 
-    async def prune(self, *, keep: Iterable[str], say: Say) -> int:
-        kept = set(keep)
+    async def prune(self, *, drop: Collection[str], say: Say) -> int:
         freed = 0
         for image in await self._client.ask("GET", "images/json", filters={"label": [self._ours]}):
             for tag in _tags(image):
-                if tag not in kept:
+                if tag in drop:
                     await self.remove(tag)
                     say(f"Removed image {tag}")
             if await self._client.find(f"images/{image['Id']}/json") is None:

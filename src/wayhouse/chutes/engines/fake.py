@@ -190,10 +190,10 @@ class FakeEngine:
     async def address(self, name: str) -> str | None:
         return None
 
-    async def prune(self, *, keep_images: Iterable[str], say: Say) -> int:
+    async def prune(self, *, drop: Iterable[str], say: Say) -> int:
         self._may_fail("prune")
-        used = set(keep_images) | {c.spec.image for c in self._containers.values()}
-        unused = [tag for tag, ours in self._images.items() if ours and tag not in used]
+        wanted = set(drop) - {c.spec.image for c in self._containers.values()}
+        unused = [tag for tag, ours in self._images.items() if ours and tag in wanted]
         for tag in unused:
             del self._images[tag]
             say(f"Removed image {tag}")

@@ -1,6 +1,7 @@
 // A log that follows: lines are put in place once a frame however fast they come, and only the newest are kept.
 
 import { clock } from "./formats.js";
+import { follow } from "./stream.js";
 
 const MOST = 5000;
 const MOST_WAITING = 20_000;
@@ -95,18 +96,22 @@ lines.classList.add("wrap");
 lines.scrollTop = lines.scrollHeight;
 if (isPlain) for (const time of lines.querySelectorAll("time[datetime]")) time.textContent = clock(Date.parse(time.dateTime) / 1000);
 
-const source = new EventSource(place.dataset.log);
-source.onopen = () => {
-  if (!isPlain) {
-    lines.replaceChildren(); // the stream begins with the last lines again
-    waiting = [];
-  }
-  say(isPaused ? "Paused. New lines wait." : "Following.");
-};
-source.onmessage = (event) => take(isPlain ? { message: event.data } : JSON.parse(event.data));
-source.onerror = () => say(source.readyState === EventSource.CLOSED ? "The log cannot be followed now. Load the page again." : "Connection lost; trying again …");
-source.addEventListener("end", () => {
-  source.close();
-  say("The log has ended.");
-});
-addEventListener("pagehide", () => source.close());
+follow(
+  place.dataset.log,
+  {
+    open() {
+      if (!isPlain) {
+        lines.replaceChildren(); // the stream begins with the last lines again
+        waiting = [];
+      }
+      say(isPaused ? "Paused. New lines wait." : "Following.");
+    },
+    message: (event) => take(isPlain ? { message: event.data } : JSON.parse(event.data)),
+    error(source) {
+      const isClosed = source.readyState === EventSource.CLOSED;
+      say(isClosed ? "The log cannot be followed now. Load the page again." : "Connection lost; trying again …");
+    },
+    end: () => say("The log has ended."),
+  },
+  { rests: !isPlain },
+);

@@ -2,6 +2,7 @@
 
 import { Spark } from "./charts.js";
 import { percent, size } from "./formats.js";
+import { follow } from "./stream.js";
 
 const VALUES = 120;
 const INSIDE = new RegExp(document.querySelector("[data-inside]").dataset.inside);
@@ -41,7 +42,7 @@ function traffic(network) {
   before = { at, bytes };
 }
 
-const source = new EventSource("/sockjs/status");
-source.onmessage = (event) => show(JSON.parse(event.data));
-source.onopen = () => (before = null);
-addEventListener("pagehide", () => source.close());
+follow("/sockjs/status", {
+  open: () => (before = null),
+  message: (event) => show(JSON.parse(event.data)),
+});

@@ -185,12 +185,11 @@ class SandboxEngine:
         """None: the gateway reaches a sandboxed app through its host port."""
         return None
 
-    async def prune(self, *, keep_images: Iterable[str], say: Say) -> int:
-        kept = set(keep_images) | {record.spec.image for record in self._records.all()}
-        for tag in self._images.tags():
-            if tag not in kept:
-                self._images.drop_tag(tag)
-                say(f"Removed image {tag}")
+    async def prune(self, *, drop: Iterable[str], say: Say) -> int:
+        unused = set(drop) - {record.spec.image for record in self._records.all()}
+        for tag in unused.intersection(self._images.tags()):
+            self._images.drop_tag(tag)
+            say(f"Removed image {tag}")
         freed = await self._sweep()
         return freed + await asyncio.to_thread(self._prune_caches)
 
