@@ -121,6 +121,15 @@ class _Http(HttpToolsProtocol):
         self._unfinished = 0
         super().on_message_complete()
 
+    def shutdown(self) -> None:
+        """A stream would not end by itself: it hears that the client is gone."""
+        super().shutdown()
+        cycle = self.cycle
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.transport.close()
+
     def _set_deadline(self, deadline: asyncio.TimerHandle | None) -> None:
         if self._deadline is not None:
             self._deadline.cancel()

@@ -14,16 +14,16 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import msgspec
 
-from wayhouse.base import ids, log
+from wayhouse.base import codec, ids, log
 from wayhouse.base.clock import SystemClock
 from wayhouse.base.database import Database
-from wayhouse.base.errors import ConflictError, WayhouseError
+from wayhouse.base.errors import BadInputError, ConflictError, PermanentError, WayhouseError
 from wayhouse.base.events import Events
 from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
@@ -33,6 +33,7 @@ from wayhouse.gateway.firstboot import banner
 from wayhouse.gateway.listeners import APPS, Server, bind_tcp, bind_unix, parse_address, server
 from wayhouse.gateway.notify import notify
 from wayhouse.gateway.settings import Settings
+from wayhouse.host.drivers.shutdown import FakePower
 
 logger = logging.getLogger(__name__)
 
@@ -53,33 +54,50 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def run(options: Options, env: Mapping[str, str], out: TextIO = sys.stdout) -> int:
     """The whole life of the daemon; returns the exit code."""
     try:
-        if options.demo and options.data is None:
-            with demo.throwaway() as folder:
-                return run(msgspec.structs.replace(options, data=folder), env, out)
-        paths = choose_paths(options, env)
-        tree = read_settings(options, paths, env)
-        for path in (paths.config, paths.data, paths.cache, paths.runtime):
-            path.mkdir(parents=True, exist_ok=True, mode=0o750)
-        with locked(paths.data / "lock"):
-            asyncio.run(live(tree, paths, options, env, out))
+        if options.demo:
+            return _run_demo(options, env, out)
+        return _run(options, env, out)
     except WayhouseError as error:
         return _fail(error.message)
     except PermissionError as error:
         return _fail(f"{error.filename} may not be written. Start as root, or use --data DIR.")
+    except OSError as error:
+        logger.debug("cannot start", exc_info=True)
+        return _fail(f"{error.filename or 'The gateway'}: {error.strerror or error}.")
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        return 0  # told to stop while it started
+
+
+def _run_demo(options: Options, env: Mapping[str, str], out: TextIO) -> int:
+    if options.data is not None:
+        raise BadInputError(
+            "The demo removes its apps when it ends, so it takes a folder of its own. Leave --data out."
+        )
+    with demo.throwaway() as folder:
+        return _run(msgspec.structs.replace(options, data=folder), env, out)
+
+
+def _run(options: Options, env: Mapping[str, str], out: TextIO) -> int:
+    paths = choose_paths(options, env)
+    tree = read_settings(options, paths, env)
+    for path in (paths.config, paths.data, paths.cache, paths.runtime):
+        path.mkdir(parents=True, exist_ok=True, mode=0o750)
+    with locked(paths.data / "lock"):
+        asyncio.run(live(tree, paths, options, env, out))
     return 0
 
 
 async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str, str], out: TextIO) -> None:
+    """Until SIGTERM or SIGINT: while it starts they cut it short, later they stop it in good order."""
     clock, events = SystemClock(), Events()
     log.set_up(paths.data / "logs", events, level=tree.gateway.log_level)
+    _on_signals(_this_task().cancel)
     host, port = parse_address(tree.gateway.listen)
-    tcp = bind_tcp(host, port)
-    port = tcp.getsockname()[1]
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    database = Database(paths.data / "wayhouse.db")
-    try:
+    async with contextlib.AsyncExitStack() as closing:
+        tcp = closing.enter_context(bind_tcp(host, port))
+        port = tcp.getsockname()[1]
+        database = Database(paths.data / "wayhouse.db")
+        closing.callback(database.close)
         async with Tasks() as tasks:
             gateway = await assemble(
                 tree,
@@ -91,29 +109,34 @@ async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str,
                 env=env,
                 instance=_instance(paths.data / "instance"),
                 port=port,
+                switch=FakePower() if options.demo else None,
             )
-            first = await gateway.access.start(env.get(PASSWORD) or None)
+            closing.push_async_callback(
+                gateway.engine.close
+            )  # after the tasks, whose changes must not see it close
+            closing.push_async_callback(gateway.forward.close)
+            tls = certificate.files(tree.gateway, paths.config / "keys", clock)
+            servers = _servers(gateway, tcp, paths, tls, closing)
             await gateway.ledger.start()
             await gateway.reconciler.sweep()
-            tls = certificate.files(tree.gateway, paths.config / "keys", clock)
-            servers = _servers(gateway, tcp, paths, tls)
-            for one, sockets in servers:
-                tasks.spawn(one.serve(sockets), name="http")
-            await _until_started([one for one, _ in servers])
+            # Last of what can fail: the password that it makes is shown below and never again.
+            first = await gateway.access.start(env.get(PASSWORD) or None)
+            serving = [tasks.spawn(one.serve(sockets), name="http") for one, sockets in servers]
+            await _until_started([one for one, _ in servers], serving)
             tasks.spawn(gateway.reconciler.align(), name="align")
             tasks.spawn(gateway.reconciler.keep_house(), name="housekeeping")
             out.write(banner(first, gateway, host=host, port=port, tls=tls, options_data=options.data))
             out.flush()
             notify("READY=1", env)
+            stop = asyncio.Event()
+            _on_signals(stop.set)
             if options.demo:
                 await demo.furnish(gateway)
             await stop.wait()
             notify("STOPPING=1", env)
             if options.demo:
                 await demo.clear(gateway)
-            await _stop([one for one, _ in servers], gateway)
-    finally:
-        database.close()
+            await _stop([one for one, _ in servers])
 
 
 def choose_paths(options: Options, env: Mapping[str, str]) -> Paths:
@@ -132,7 +155,10 @@ def read_settings(options: Options, paths: Paths, env: Mapping[str, str]) -> Set
         tree = replace(tree, gateway=replace(tree.gateway, listen=options.listen))
     if options.engine is not None:
         tree = replace(
-            tree, chutes=msgspec.convert({**_plain(tree.chutes), "engine": options.engine}, type(tree.chutes))
+            tree,
+            chutes=codec.convert(
+                {**_plain(tree.chutes), "engine": options.engine}, type(tree.chutes), what="--engine"
+            ),
         )
     if options.insecure_default_login:
         tree = replace(tree, access=replace(tree.access, insecure_default_login=True))
@@ -153,12 +179,19 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _servers(
-    gateway: Gateway, tcp: socket.socket, paths: Paths, tls: tuple[Path, Path] | None
+    gateway: Gateway,
+    tcp: socket.socket,
+    paths: Paths,
+    tls: tuple[Path, Path] | None,
+    closing: contextlib.AsyncExitStack,
 ) -> list[tuple[Server, list[socket.socket]]]:
-    local = [bind_unix(paths.socket, 0o660), bind_unix(paths.runtime / APPS, 0o666)]
+    local = []
+    for path, mode in ((paths.socket, 0o660), (paths.runtime / APPS, 0o666)):
+        local.append(closing.enter_context(bind_unix(path, mode)))
+        closing.callback(path.unlink, missing_ok=True)
     bridge = _bridge_listener(gateway, tcp)
     if bridge is not None:
-        local.append(bridge)
+        local.append(closing.enter_context(bridge))
     if tls is None:
         return [(server(gateway.app), [tcp, *local])]
     return [(server(gateway.app, certificate=tls[0], key=tls[1]), [tcp]), (server(gateway.app), local)]
@@ -179,12 +212,25 @@ def _bridge_listener(gateway: Gateway, tcp: socket.socket) -> socket.socket | No
     return None
 
 
-async def _until_started(servers: list[Server]) -> None:
-    while not all(one.started for one in servers):  # noqa: ASYNC110 - uvicorn has no event for it
+async def _until_started(servers: list[Server], serving: list[asyncio.Task[None]]) -> None:
+    while not all(one.started for one in servers):
+        if any(task.done() for task in serving):
+            raise PermanentError("The gateway could not begin to serve; its log says why.")
         await asyncio.sleep(0.005)
 
 
-async def _stop(servers: list[Server], gateway: Gateway) -> None:
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine always runs in one
+    return task
+
+
+def _on_signals(act: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, act)
+
+
+async def _stop(servers: list[Server]) -> None:
     logger.info("stopping; open changes go on at the next start")
     for one in servers:
         one.should_exit = True
@@ -192,14 +238,13 @@ async def _stop(servers: list[Server], gateway: Gateway) -> None:
         if all(not one.started or not one.server_state.connections for one in servers):
             break
         await asyncio.sleep(0.05)
-    await gateway.forward.close()
-    await gateway.engine.close()
 
 
 def _instance(path: Path) -> str:
     """A short name that tells this gateway's containers from those of another on the same machine."""
     with contextlib.suppress(FileNotFoundError):
-        return path.read_text(encoding="ascii").strip()
+        if instance := path.read_text(encoding="ascii").strip():
+            return instance
     instance = ids.short_id(8)
     path.write_text(instance, encoding="ascii")
     return instance

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wayhouse.access.policy import Right, demand
 from wayhouse.api.actors import actor_of
 from wayhouse.base.errors import BadInputError, NotFoundError, WayhouseError
+from wayhouse.chutes import examples
 from wayhouse.chutes.service import Chutes, Received
 from wayhouse.portal import example
 from wayhouse.portal.model import Answer, Page, Visit, redirect
@@ -43,7 +44,7 @@ class InstallPages:
         if source is None:
             raise NotFoundError("This install came without the example app.")
         _demand_may_install(visit, example.NAME, self._chutes)
-        return await self._install(visit, await self._chutes.receive_archive(example.chunks(source)))
+        return await self._install(visit, await self._chutes.receive_archive(examples.chunks(source)))
 
     async def _receive(self, visit: Visit, name: str) -> Received:
         download = {
