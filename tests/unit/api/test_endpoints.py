@@ -37,10 +37,10 @@ BODIES = {
 
 
 async def cast(house):
-    """Headers and identity of everybody. The API token is made last, by the owner."""
+    """Headers and identity of everybody. The API token is the administrator's."""
     await house.install("mine", "trusted")
     await house.install("foreign", "admin")
-    _, secret = await house.gateway.access.api_tokens.create(house.identity("owner"), "ci")
+    _, secret = await house.gateway.access.api_tokens.create(house.identity("admin"), "ci")
     people = {"nobody": ({}, None), "wrong": ({"authorization": "Bearer None"}, None)}
     people |= {role.label: (house.bearer(role.label), house.identity(role.label)) for role in Role}
     people["chute:mine"] = (
@@ -49,7 +49,7 @@ async def cast(house):
     )
     people["api-token"] = (
         {"authorization": f"Bearer {secret}"},
-        Identity("owner", role=Role.OWNER, via="api-token"),
+        Identity("admin", role=Role.ADMIN, via="api-token"),
     )
     return people
 

@@ -258,7 +258,7 @@ async def test_delete_goes_on_when_something_will_not_go(tmp_path: Path) -> None
         change = await lab.done(await lab.chutes.delete("hello", ADMIN))
         assert "Going on although this failed: still in use" in await lab.lines(change)
         assert not lab.directories.data("hello").exists()
-        await lab.reconciler.run()
+        await lab.reconciler.sweep()
         assert await lab.engine.networks() == []
 
 

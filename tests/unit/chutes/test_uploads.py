@@ -136,7 +136,7 @@ async def test_a_queued_install_survives_a_restart(tmp_path: Path) -> None:
         (lab.uploads.source(upload) / "main.py").write_text("")
         lab.width = 4
         await lab.restart()
-        await lab.reconciler.run()
+        await lab.reconciler.sweep()
         ended = await lab.ended(change)
         assert ended.state == State.SUCCEEDED, await lab.lines(change)
         assert (lab.directories.source("hello/1") / "main.py").read_text() == "print(1)\n"

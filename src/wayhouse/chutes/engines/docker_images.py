@@ -23,6 +23,11 @@ from wayhouse.ledger.task import Say
 
 BUILD_CACHE_BYTES = 2 * 1024**3
 BUILD_ATTEMPTS = 3
+_NOT_FETCHED = ("dial tcp", "i/o timeout", "pull access denied", "manifest unknown", "connection refused")
+_FETCH_ADVICE = (
+    "The base image is not on this machine and cannot be fetched: check the network, name another one in "
+    "[chutes.base_images], or start the gateway with --engine sandbox."
+)
 _CACHE_WENT = ("unknown parent image", "No such image: sha256:", "layer does not exist")
 
 
@@ -42,6 +47,8 @@ class DockerImages:
             try:
                 await self._build_once(request, context, say)
             except EngineError as error:
+                if any(sign in error.message for sign in _NOT_FETCHED):
+                    raise EngineError(f"{error.message}. {_FETCH_ADVICE}") from error
                 if attempt + 1 == BUILD_ATTEMPTS or not any(sign in error.message for sign in _CACHE_WENT):
                     raise
                 say("A cached layer was removed meanwhile; building again")
