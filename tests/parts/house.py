@@ -50,6 +50,10 @@ class House(msgspec.Struct, kw_only=True):
             return self.gateway.chutes.get(who.removeprefix("chute:")).token
         return self.gateway.access.issue(self.identity(who))
 
+    def cookie(self, who: str, client: str = "203.0.113.9") -> str:
+        """What the page keeps in a browser at `client`."""
+        return self.gateway.access.issue(self.identity(who), page_client=client)
+
     def identity(self, who: str) -> Identity:
         return msgspec.structs.replace(self.gateway.access.users.get(who).identity, via="jwt")
 

@@ -99,7 +99,7 @@ class Access:
                 raise UnauthenticatedError(
                     "Sign in first: send an Authorization header, or open the sign-in page."
                 )
-            return self._sessions.identify(cookie_token)
+            return self._sessions.identify(cookie_token, page_client=client)
         credentials = parse(authorization)
         if isinstance(credentials, Basic):
             user = await self._sign_in.verify(credentials.username, credentials.password, client)
@@ -121,25 +121,30 @@ class Access:
             return None
         return Identity(_name_of(uid), LOCAL, Role.OWNER, via="peer")
 
-    async def login(self, username: str, password: str, client: str) -> tuple[Identity, str]:
-        """Sign in with a password: the identity and a session token.
+    async def login(
+        self, username: str, password: str, client: str, *, for_page: bool = False
+    ) -> tuple[Identity, str]:
+        """Sign in with a password: the identity and a session token, or (`for_page`) the page's cookie.
 
         Raises `WrongCredentialsError`, `LockedOutError`, `TooManyRequestsError`.
         """
         user = await self._sign_in.verify(username, password, client)
         identity = msgspec.structs.replace(user.identity, via="jwt")
-        token = self._sessions.issue(identity)
+        token = self._sessions.issue(identity, page_client=client if for_page else None)
         self.audit.record(identity, "sign-in", client=client)
         return identity, token
 
-    async def redeem_link(self, code: str, client: str) -> tuple[Identity, str]:
-        """Sign in with a one-time code. Raises `UnauthenticatedError`."""
+    async def redeem_link(self, code: str, client: str, *, for_page: bool = False) -> tuple[Identity, str]:
+        """Sign in with a one-time code, as `login` does. Raises `UnauthenticatedError`."""
         identity = msgspec.structs.replace(await self.links.redeem(code, client), via="jwt")
-        return identity, self._sessions.issue(identity)
+        return identity, self._sessions.issue(identity, page_client=client if for_page else None)
 
-    def issue(self, identity: Identity) -> str:
-        """A session token for somebody who was checked already. Raises `UnauthenticatedError` if the user is gone."""
-        return self._sessions.issue(identity)
+    def issue(self, identity: Identity, *, page_client: str | None = None) -> str:
+        """A session token for somebody who was checked already, or the cookie for the page at `page_client`.
+
+        Raises `UnauthenticatedError` if the user is gone.
+        """
+        return self._sessions.issue(identity, page_client=page_client)
 
     async def sign_out(self, token: str) -> None:
         """End this session now. Raises `UnauthenticatedError` if it is none."""

@@ -3,6 +3,9 @@
 `epoch` ties a session to the user's present password: it ends when the password changes or the user goes. A decoded
 token is remembered by its SHA-256, so that a request costs microseconds; expiry, epoch, role and sign-out are looked at
 each time.
+
+A session of the page lives in a cookie, and browsers send cookies to every port of a host: to apps, too. So it is bound
+to the address it was made for (`adr`), serves as a cookie only, and is worth nothing to an app that has read it.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from collections.abc import Callable
 import jwt
 import msgspec
 
+from wayhouse.access.lockout import network_of
 from wayhouse.access.model import LOCAL, AccessSettings, Identity, Role, User
 from wayhouse.access.store import AccessStore, digest_of
 from wayhouse.base import codec, ids
@@ -39,6 +43,7 @@ class Claims(msgspec.Struct, frozen=True):
     epoch: str | None = None
     iat: int = 0
     iss: str | None = None
+    adr: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Sessions:
@@ -61,8 +66,9 @@ class Sessions:
         self._cache: OrderedDict[str, Claims] = OrderedDict()
         self._signed_out = store.signed_out()
 
-    def issue(self, identity: Identity) -> str:
-        """A token for a user of this gateway, or of another domain that was checked elsewhere.
+    def issue(self, identity: Identity, *, page_client: str | None = None) -> str:
+        """A token for a user of this gateway, or of another domain that was checked elsewhere. `page_client`: a cookie for
+        the page at that address.
 
         Raises `UnauthenticatedError` if the user is gone, `BadInputError` for a token's identity.
         """
@@ -78,14 +84,22 @@ class Sessions:
             epoch=self._epoch(identity.name, identity.domain),
             iat=now,
             iss=self._node_id() or None,
+            adr=_binding(page_client),
         )
         return _JWS.encode(
             codec.encode_json(claims), self._secret, algorithm=ALGORITHM, headers={"typ": "JWT"}
         )
 
-    def identify(self, token: str) -> Identity:
-        """Who this token stands for, now. Raises `UnauthenticatedError`."""
+    def identify(self, token: str, *, page_client: str | None = None) -> Identity:
+        """Who this token stands for, now; `page_client` is the sender's address if it came as a cookie.
+
+        Raises `UnauthenticatedError`."""
         claims = self._claims(token)
+        if claims.adr != _binding(page_client):
+            raise UnauthenticatedError(REFUSAL)
+        return self._standing(claims)
+
+    def _standing(self, claims: Claims) -> Identity:
         role = Role.named(claims.role)
         if claims.domain == LOCAL:
             user = self._find_user(claims.sub)
@@ -96,7 +110,8 @@ class Sessions:
 
     async def sign_out(self, token: str) -> Identity:
         """End one session before its time. Raises `UnauthenticatedError` if it is none."""
-        identity, claims = self.identify(token), self._claims(token)
+        claims = self._claims(token)
+        identity = self._standing(claims)
         now = self._clock.wall()
         self._signed_out = {jti: expires for jti, expires in self._signed_out.items() if expires > now}
         self._signed_out[claims.jti] = float(claims.exp)
@@ -135,3 +150,7 @@ class Sessions:
         if user is None:
             raise UnauthenticatedError(f"The user {name} is gone. Sign in as another.")
         return user.epoch
+
+
+def _binding(page_client: str | None) -> str | msgspec.UnsetType:
+    return network_of(page_client) if page_client is not None else msgspec.UNSET

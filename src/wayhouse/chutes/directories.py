@@ -81,6 +81,7 @@ class Directories:
         if bundle.exists():
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
+            os.sync()  # the change will rely on the tree, and the archive goes when the change is over
             bundle.rename(target)
 
     def give_back_source(self, bundle: Path, source: str) -> None:

@@ -37,10 +37,12 @@ from wayhouse.ledger.task import Task
 
 
 class Supply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a deployment needs before containers can be made: builds by service, images to pull, a bundle to keep."""
+    """What a deployment needs before containers can be made: builds by service, images to pull (anew, to `refresh` them),
+    a bundle to keep."""
 
     builds: Mapping[str, BuildRequest] = {}
     pulls: Sequence[str] = ()
+    refresh: bool = False
     bundle: str | None = None
 
 
@@ -66,7 +68,7 @@ def deploy(
         tasks.append(KeepSource(bundle=supply.bundle, source=after.source))
     tasks.append(MakeDirectories(chute=after.name, is_new=not has_directories))
     tasks.extend(BuildImage(service=name, request=request) for name, request in supply.builds.items())
-    tasks.extend(PullImage(image=image) for image in supply.pulls)
+    tasks.extend(PullImage(image=image, refresh=supply.refresh) for image in supply.pulls)
     tasks.extend(
         (
             MakeNetwork(chute=after.name, is_new=before is None),

@@ -32,6 +32,7 @@ from wayhouse.chutes.model import (
 )
 from wayhouse.chutes.ports import BuildRequest, Engine, HostPorts
 from wayhouse.chutes.state import ChuteStore
+from wayhouse.chutes.tasks import Save
 from wayhouse.chutes.uploads import Uploads
 from wayhouse.chutes.wishes import Install, Kind, Restart
 from wayhouse.ledger.model import Change, State
@@ -78,6 +79,11 @@ class ChutePlanner:
             case Kind.START | Kind.RESTART as kind:
                 return await self._restart(change, self._store.get(name), say, is_start=kind == Kind.START)
 
+    def resume(self, change: Change, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            if isinstance(task, Save) and (chute := task.after or task.before) is not None:
+                self._underway[change.id] = chute
+
     async def settle(self, change: Change) -> None:
         self._underway.pop(change.id, None)
         if change.wish.kind in {Kind.CREATE, Kind.UPDATE}:
@@ -103,7 +109,7 @@ class ChutePlanner:
             raise BadSpecError(f"The bundle is called {wanted.name}, not {change.wish.name}.", path="name")
         for warning in wanted.warnings:
             say(f"Warning: {warning}")
-        kept = f"{wanted.name}/{change.id}" if source is not None else None
+        kept = f"{wanted.name}/{change.id}" if source is not None else (before.source if before else None)
         return await self._deploy(change, before, wanted, source=source, kept=kept)
 
     async def _stop(self, chute: Chute) -> Sequence[Task]:
@@ -159,7 +165,12 @@ class ChutePlanner:
         pulls = [
             service.image for service in wanted.services.values() if service.type == "image" and service.image
         ]
-        supply = plan.Supply(builds=builds, pulls=pulls, bundle=str(source) if source else None)
+        supply = plan.Supply(
+            builds=builds,
+            pulls=pulls,
+            refresh=change.wish.kind in {Kind.CREATE, Kind.UPDATE},
+            bundle=str(source) if source else None,
+        )
         return plan.deploy(
             before,
             after,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 
 import msgspec
 
 from wayhouse.base.clock import Clock
+from wayhouse.base.errors import WayhouseError
 from wayhouse.chutes.containers import NEW, OLD
 from wayhouse.chutes.directories import Directories
 from wayhouse.chutes.model import Chute, Desired, Service, container_name
@@ -74,13 +75,13 @@ class Reconciler:
             is_ours = chute is not None and one.name in container_names(chute)
             if one.chute not in busy and (not is_ours or one.name.endswith((NEW, OLD))):
                 log.warning("removing container %s, which belongs to nothing", one.name)
-                await self._engine.remove(one.name)
+                await _try(self._engine.remove(one.name))
 
     async def _sweep_networks(self, busy: set[str]) -> None:
         for name in await self._engine.networks():
             if name not in busy and self._store.find(name) is None:
                 log.warning("removing the network of %s, which is not installed", name)
-                await self._engine.remove_network(name)
+                await _try(self._engine.remove_network(name))
 
     def _sweep_files(self, busy: set[str], uploads: set[str]) -> None:
         for name in self._directories.chutes_with_files() - busy:
@@ -100,7 +101,7 @@ class Reconciler:
         ]
         if chute.desired == Desired.RUNNING:
             self._directories.make(chute.name)
-            if not all(_is_fine(service, container) for service, container in found):
+            if not all(_is_fine(service, container, chute.change_id) for service, container in found):
                 await self._submit(Kind.RESTART, chute)
         elif any(container is not None and container.state.state in _UP for _, container in found):
             await self._submit(Kind.STOP, chute)
@@ -111,9 +112,17 @@ class Reconciler:
         await self._ledger.submit(wish, INTERNAL)
 
 
-def _is_fine(service: Service, container: Container | None) -> bool:
-    """Running, or ended in a way after which its restart policy leaves it alone."""
-    if container is None:
+async def _try(work: Awaitable[None]) -> None:
+    """One left-over that cannot be removed must not keep the gateway from starting; the next start tries again."""
+    try:
+        await work
+    except WayhouseError as error:
+        log.warning("it stays for now: %s", error.message)
+
+
+def _is_fine(service: Service, container: Container | None, change_id: int) -> bool:
+    """Of the installed version, and running, or ended in a way after which its restart policy leaves it alone."""
+    if container is None or container.change_id != change_id:
         return False
     if container.state.state == "exited":
         has_failed = container.state.exit_code != 0

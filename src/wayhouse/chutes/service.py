@@ -53,7 +53,7 @@ class Chutes:
         self._uploads = uploads
         self._engine = engine
         self._states = states
-        self._seen = store.generation
+        self._seen = (store.generation, ledger.finished)
         self.logs = logs
 
     @property
@@ -77,8 +77,9 @@ class Chutes:
 
     async def containers(self) -> Mapping[str, Container]:
         """What all containers do now, by name. Whoever saw a change end sees its effect."""
-        if self._seen != self._store.generation:
-            self._seen = self._store.generation
+        seen = (self._store.generation, self._ledger.finished)
+        if self._seen != seen:
+            self._seen = seen
             self._states.expire()
         return await self._states.current()
 

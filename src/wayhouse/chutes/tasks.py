@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from wayhouse.base.errors import WayhouseError
 from wayhouse.chutes.containers import NEW, OLD
 from wayhouse.chutes.directories import Directories
 from wayhouse.chutes.health import Check, Doctor
@@ -101,15 +102,25 @@ class BuildImage(Task, frozen=True, tag="chutes.build-image"):
 
 
 class PullImage(Task, frozen=True, tag="chutes.pull-image"):
+    """`refresh`: ask the registry even if the image is here, since its tag may have moved."""
+
     image: str
+    refresh: bool = False
 
     @property
     def title(self) -> str:
         return f"Pulling image {self.image}"
 
     async def do(self, tools: Tools, say: Say) -> None:
-        if not await tools.engine.has_image(self.image):
+        is_here = await tools.engine.has_image(self.image)
+        if is_here and not self.refresh:
+            return
+        try:
             await tools.engine.pull(self.image, say)
+        except WayhouseError as error:
+            if not is_here:
+                raise
+            say(f"Using the image that is here, since a newer one cannot be had: {error.message}")
 
 
 class MakeNetwork(Task, frozen=True, tag="chutes.make-network"):
@@ -216,7 +227,12 @@ class CheckHealth(Task, frozen=True, tag="chutes.check-health"):
         return "Checking that it works"
 
     async def do(self, tools: Tools, say: Say) -> None:
-        await each(lambda check: tools.doctor.check(check, say), self.checks)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for check in self.checks:
+                    group.create_task(tools.doctor.check(check, say))
+        except ExceptionGroup as failures:  # the first one ends the others
+            raise failures.exceptions[0] from failures
 
 
 class StopContainers(Task, frozen=True, tag="chutes.stop-containers"):

@@ -42,6 +42,9 @@ class PowerPlanner:
             raise BadInputError(f"{change.wish.kind} is no power change. Known ones: {', '.join(KINDS)}.")
         return [SchedulePower(restart=change.wish.kind == REBOOT)]
 
+    def resume(self, change: Change, tasks: Sequence[Task]) -> None:
+        """Nothing to remember."""
+
     async def settle(self, change: Change) -> None:
         """Nothing was kept for the change."""
 

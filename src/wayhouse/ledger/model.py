@@ -49,7 +49,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     resource: str
     name: str
-    version: str | float | None = None
+    version: str | int | float | None = None
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 

@@ -67,11 +67,11 @@ class Runner:
                 if states[number] == TaskState.DOING:
                     await task.undo(kind.tools, say)
                 else:
-                    await self._store.mark(change.id, _advance(number))
+                    await self._mark(change.id, _advance(number), task)
                 await self._do(task, kind, say)
                 states[number] = TaskState.DONE
             if tasks:
-                await self._store.mark(change.id, {len(tasks) - 1: TaskState.DONE})
+                await self._mark(change.id, {len(tasks) - 1: TaskState.DONE}, tasks[-1])
         except Exception as error:  # noqa: BLE001 - the task runner is one of the four borders
             change = msgspec.structs.replace(change, state=State.UNDOING, reason=reason_of(error))
             await self._report(change)
@@ -80,10 +80,20 @@ class Runner:
     async def _plan(self, change: Change, kind: Kind, say: Say) -> tuple[Sequence[Task], list[TaskState]]:
         stored = self._store.tasks(change.id)
         if stored:
-            return [kind.decoder.decode(task.body) for task in stored], [task.state for task in stored]
+            known: list[Task] = [kind.decoder.decode(task.body) for task in stored]
+            kind.planner.resume(change, known)
+            return known, [task.state for task in stored]
         tasks = await kind.planner.plan(change, say)
         await self._store.put_plan(change.id, [msgspec.json.encode(task) for task in tasks])
         return tasks, [TaskState.PENDING] * len(tasks)
+
+    async def _mark(self, change_id: int, states: dict[int, TaskState], task: Task) -> None:
+        """Past the point of no return a full disk must not undo the change: what is not noted is done again, no more."""
+        try:
+            await self._store.mark(change_id, states)
+        except UnavailableError:
+            if not task.best_effort:
+                raise
 
     async def _do(self, task: Task, kind: Kind, say: Say) -> None:
         if task.title:

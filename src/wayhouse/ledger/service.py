@@ -53,6 +53,8 @@ class Ledger:
         self._open: dict[int, Change] = {}
         self._streams: dict[int, Stream] = {}
         self._runner = Runner(self._store, clock, self._moved)
+        self.finished = 0
+        """How many changes have ended in this process; for caches of what changes touch."""
 
     def register(self, kind: str, planner: Planner, tasks: Sequence[type[Task]], tools: Any) -> None:
         """Make wishes of `kind` possible. `tasks` lists every task class its plans may hold; `tools` goes to them."""
@@ -164,6 +166,7 @@ class Ledger:
         for text in self._last_lines(change):
             self._say(change.id, text, always=True)
         await self._moved(change)
+        self.finished += 1
         del self._open[change.id]
         self._schedule.finish(change.id)
         self._streams.pop(change.id).close()
@@ -183,7 +186,7 @@ class Ledger:
         except Exception as error:  # noqa: BLE001 - tidying is tried again at the next start
             log.warning("could not tidy up after change %d: %s", change.id, reason_of(error))
             return
-        await self._store.mark_settled(change.id)
+        await self._store.mark_settled(change)
 
     def _say(self, change_id: int, message: str, *, always: bool = False) -> None:
         stream = self._streams[change_id]

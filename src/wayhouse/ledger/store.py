@@ -83,12 +83,14 @@ class LedgerStore:
         row = (change_id, number, line.time, line.message)
         self._database.write_soon(lambda connection: connection.execute(_INSERT_LINE, row))
 
-    async def mark_settled(self, change_id: int) -> None:
-        """The planner has tidied up after the change: its tasks (which may hold secrets) are forgotten, and so is every
-        change but the newest `KEPT_CHANGES`."""
+    async def mark_settled(self, change: Change) -> None:
+        """The planner has tidied up after the change: its tasks and the data of its wish (which may hold secrets) are
+        forgotten, and so is every change but the newest `KEPT_CHANGES`."""
+        change_id = change.id
+        wish = codec.encode_json(msgspec.structs.replace(change.wish, data=msgspec.Raw(b"{}")))
 
         def work(connection: Connection) -> None:
-            connection.execute("UPDATE changes SET settled = 1 WHERE id = ?", (change_id,))
+            connection.execute("UPDATE changes SET settled = 1, wish = ? WHERE id = ?", (wish, change_id))
             connection.execute("DELETE FROM change_tasks WHERE change_id = ?", (change_id,))
             connection.execute(
                 "DELETE FROM changes WHERE settled = 1 AND id <= ?", (change_id - KEPT_CHANGES,)

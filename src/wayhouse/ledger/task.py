@@ -47,6 +47,10 @@ class Planner(Protocol):
 
     async def plan(self, change: Change, say: Say) -> Sequence[Task]: ...
 
+    def resume(self, change: Change, tasks: Sequence[Task]) -> None:
+        """Told the stored plan of a change that an earlier process began, before its tasks go on."""
+        ...
+
     async def settle(self, change: Change) -> None:
         """Called once when the change is over, however it ended (drop upload files, for example). Must tolerate repeats."""
         ...

@@ -27,6 +27,12 @@ def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
+def client_of(scope: Mapping[str, Any]) -> str:
+    """The sender's address."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
 def visit_of(
     scope: Mapping[str, Any],
     headers: Mapping[str, str],
@@ -36,7 +42,6 @@ def visit_of(
     token: str | None,
     form: Form | None = None,
 ) -> Visit:
-    client = scope.get("client")
     return Visit(
         identity=identity,
         method=scope["method"],
@@ -44,7 +49,7 @@ def visit_of(
         path=path,
         query=query_of(scope),
         form=form or {},
-        client=str(client[0]) if client else "",
+        client=client_of(scope),
         host=host_of(headers),
         token=token,
         theme=theme_of(headers),

@@ -120,15 +120,15 @@ class Portal:
             if found is not None:
                 return found
         token = session_cookie(headers)
-        identity = await self._identify(token)
+        identity = await self._identify(token, request.client_of(scope))
         try:
             return await self._page(scope, receive, headers, identity, token)
         except Exception as error:  # noqa: BLE001 - the page is the same border as the endpoint
             return self._refuse(error, scope, headers, identity)
 
-    async def _identify(self, token: str | None) -> Identity | None:
+    async def _identify(self, token: str | None, client: str) -> Identity | None:
         try:
-            return await self._access.authenticate(None, cookie_token=token)
+            return await self._access.authenticate(None, cookie_token=token, client=client)
         except WayhouseError:
             return None
 

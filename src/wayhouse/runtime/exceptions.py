@@ -253,6 +253,14 @@ class ConnectionReset(NetworkError):
     text = "connection reset"
 
 
+class FrameTooLong(NetworkError, OverflowError):
+    """A peer announces more bytes than are taken; nothing that follows on that connection can be read."""
+
+    code = "too-large"
+    status = 413
+    text = "frame too long"
+
+
 class ProcessError(NetworkError):
     code = "process-failed"
     title = "A process cannot be waited for"

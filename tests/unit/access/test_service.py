@@ -102,7 +102,23 @@ async def test_bearers_of_every_kind_and_the_cookie(started):
     assert await started.authenticate("Bearer aaaa") == Identity(
         "hello", "chute", Role.GUEST, chute="hello", via="chute"
     )
-    assert (await started.authenticate(None, cookie_token=session)).via == "jwt"
+    _, cookie = await started.login("paradrop", "first:password", LAN, for_page=True)
+    assert (await started.authenticate(None, cookie_token=cookie, client=LAN)).via == "jwt"
+
+
+async def test_a_cookie_that_an_app_has_read_is_worth_nothing_to_it(started):
+    """Browsers send the page's cookie to all ports of the machine, so to apps."""
+    _, cookie = await started.login("paradrop", "first:password", LAN, for_page=True)
+    _, bearer = await started.login("paradrop", "first:password", LAN)
+    with pytest.raises(UnauthenticatedError):
+        await started.authenticate(None, cookie_token=cookie, client="172.17.0.2")
+    with pytest.raises(UnauthenticatedError):
+        await started.authenticate(f"Bearer {cookie}", client=LAN)
+    with pytest.raises(UnauthenticatedError):
+        await started.authenticate(None, cookie_token=bearer, client=LAN)
+    await started.sign_out(cookie)
+    with pytest.raises(UnauthenticatedError):
+        await started.authenticate(None, cookie_token=cookie, client=LAN)
 
 
 async def test_a_cookie_is_a_session_and_nothing_else(started):

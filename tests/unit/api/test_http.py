@@ -158,7 +158,7 @@ async def test_peers_of_the_own_socket_are_who_the_kernel_says(house):
 
 
 def cookie(house, **more):
-    return {"cookie": f"a=b; {SESSION_COOKIE}={house.token('admin')}", "host": "gw:8080", **more}
+    return {"cookie": f"a=b; {SESSION_COOKIE}={house.cookie('admin')}", "host": "gw:8080", **more}
 
 
 @pytest.mark.parametrize(

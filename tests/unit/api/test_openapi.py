@@ -9,12 +9,14 @@ from openapi_spec_validator import validate
 from wayhouse.api import openapi
 from wayhouse.api.endpoints import ALL
 from wayhouse.api.table import Channel, Endpoint
+from wayhouse.base import codec
 
 SNAPSHOT = Path(__file__).parent / "snapshots" / "openapi.json"
 
 
 def document():
-    return openapi.describe(ALL, version="0")
+    """As it is sent."""
+    return codec.decode_json(codec.encode_json(openapi.describe(ALL, version="0")), dict)
 
 
 def test_it_is_a_valid_openapi_3_1_document():
@@ -22,7 +24,7 @@ def test_it_is_a_valid_openapi_3_1_document():
 
 
 def test_it_is_what_the_snapshot_says():
-    text = json.dumps(document(), indent=1, sort_keys=True, default=str) + "\n"
+    text = json.dumps(document(), indent=1, sort_keys=True) + "\n"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         SNAPSHOT.write_text(text, encoding="utf-8")
     assert SNAPSHOT.read_text(encoding="utf-8") == text, "UPDATE_SNAPSHOTS=1 writes it anew"
@@ -42,9 +44,10 @@ def test_operations_have_names_of_their_own():
 
 
 def test_what_is_open_needs_no_credentials_and_the_rest_does():
+    paths = document()["paths"]
     for row in ALL:
         if isinstance(row, Endpoint):
-            operation = document()["paths"][row.path.replace("...}", "}")][row.method.lower()]
+            operation = paths[row.path.replace("...}", "}")][row.method.lower()]
             assert bool(operation["security"]) == (row.right.value != "open")
 
 

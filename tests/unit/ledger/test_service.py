@@ -13,7 +13,7 @@ import pytest
 
 from wayhouse.base.clock import ManualClock
 from wayhouse.base.database import Database
-from wayhouse.base.errors import BadInputError, ConflictError
+from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError
 from wayhouse.base.events import Events
 from wayhouse.base.tasks import Tasks
 from wayhouse.ledger.model import (
@@ -91,6 +91,9 @@ class Plans:
         names = msgspec.json.decode(change.wish.data, type=Names).things
         special: dict[str, Callable[[], Task]] = {"crash": Crash, "sweep": Sweep}
         return [special[name]() if name in special else Put(thing=name) for name in names]
+
+    def resume(self, change: Change, tasks: object) -> None:
+        self.world.log.append(f"resume {change.id}")
 
     async def settle(self, change: Change) -> None:
         self.world.settled.append(change.id)
@@ -238,7 +241,7 @@ async def test_a_stop_in_the_middle_is_finished_at_the_next_start_and_ids_rise(t
     async with ledger_on(tmp_path, world) as ledger:
         assert (await ledger.wait(change.id)).state == State.SUCCEEDED
         assert (await ledger.wait(queued.id)).state == State.SUCCEEDED
-        assert world.log == ["undo b", "do b", "do c", "do d"]
+        assert world.log == [f"resume {change.id}", "undo b", "do b", "do c", "do d"]
         assert (await lines(ledger, change.id)).count("Putting a") == 1
         assert (await ledger.submit(wish("e"), ME)).id > queued.id
 
@@ -306,3 +309,44 @@ async def test_registering_twice_is_a_defect(tmp_path: Path) -> None:
     async with ledger_on(tmp_path, World()) as ledger:
         with pytest.raises(ValueError, match="twice"):
             ledger.register("test", Plans(World()), [Put], World())
+
+
+class Full:
+    """A disk that is full from the moment a task says so."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.is_full = False
+        mark = ledger._store.mark
+
+        async def failing(change_id: int, states: object) -> None:
+            if self.is_full:
+                raise UnavailableError("the disk is full")
+            await mark(change_id, states)  # type: ignore[arg-type]
+
+        ledger._store.mark = failing  # type: ignore[method-assign]
+
+
+class FillDisk(Task, frozen=True, tag="test.fill"):
+    """Stands for the point of no return, after which the disk happens to be full."""
+
+    async def do(self, tools: World, say: Say) -> None:
+        tools.log.append("saved")
+        tools.disk.is_full = True
+
+    async def undo(self, tools: World, say: Say) -> None:
+        tools.log.append("unsaved")
+
+
+async def test_a_full_disk_after_the_point_of_no_return_undoes_nothing(tmp_path: Path) -> None:
+    world = World()
+    async with ledger_on(tmp_path, world) as ledger:
+
+        class Ends(Plans):
+            async def plan(self, change: Change, say: Say) -> list[Task]:
+                return [FillDisk(), Sweep()]
+
+        ledger.register("ends", Ends(world), [FillDisk, Sweep], world)
+        world.disk = Full(ledger)  # type: ignore[attr-defined]
+        change = await ledger.submit(Wish(kind="ends", resource="x", name="x"), ME)
+        assert (await ledger.wait(change.id)).state == State.SUCCEEDED
+        assert world.log == ["saved"]

@@ -44,7 +44,9 @@ class AccountPages:
             user = await self._access.users.change_password(visit.who, name, visit.field("password"))
         except (BadInputError, UnauthenticatedError) as error:
             return self._page(visit, password_error=error)
-        token = self._access.issue(msgspec.structs.replace(user.identity, via="jwt"))
+        token = self._access.issue(
+            msgspec.structs.replace(user.identity, via="jwt"), page_client=visit.client
+        )
         return redirect("/account?done=password", session_header(visit, token, self._session_s))
 
     async def make_link(self, visit: Visit) -> Answer:

@@ -42,9 +42,11 @@ class DoorPages:
         wanted = local_path(visit.field("next"))
         try:
             if code:
-                _, token = await self._access.redeem_link(code, visit.client)
+                _, token = await self._access.redeem_link(code, visit.client, for_page=True)
             else:
-                _, token = await self._access.login(username, visit.field("password"), visit.client)
+                _, token = await self._access.login(
+                    username, visit.field("password"), visit.client, for_page=True
+                )
         except (UnauthenticatedError, TooManyRequestsError) as error:
             return self._refused(visit, error, username, wanted)
         return redirect(wanted, session_header(visit, token, self._session_s))

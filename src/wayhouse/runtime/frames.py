@@ -1,0 +1,130 @@
+"""Frames: a 4-byte big-endian length and that many bytes. Cuts a stream of bytes into them, without a socket.
+
+Called by both machines of `wire.py`. Rules: any splitting of the bytes gives the same frames, what a reader lends
+(one reused buffer) is copied only when a frame is cut by its end, and no declared length makes room before bytes come.
+"""
+
+from __future__ import annotations
+
+import struct
+
+LIMIT = 64 * 1024 * 1024
+"""The largest frame that is accepted unless configured otherwise, in bytes."""
+
+WITH_PARTS = 0x80000000
+"""Wire v1 marks a frame that carries raw attachments after its head with the highest bit of the length."""
+
+U32 = struct.Struct(">I")
+_length = U32.unpack_from
+
+Buffer = bytes | bytearray | memoryview
+
+
+class OversizeError(Exception):
+    """A length beyond the limit was announced; the stream cannot be read any further."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes are announced, {limit} are accepted")
+        self.size = size
+        self.limit = limit
+
+
+class Frames:
+    """`feed` lends or copies bytes, `next` gives one frame's body as a view or None, `settle` ends the loan.
+
+    A view is good until the next `feed` or `settle`; `keep` makes it last. `marked` says whether the frame given last
+    had the mark of attachments (only when `marks` is set, else such a length is oversize).
+    """
+
+    __slots__ = ("_end", "_own", "_pos", "_view", "limit", "marked", "marks")
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        self.limit = limit
+        self.marks = False
+        self.marked = False
+        self._own: bytearray | None = None
+        self._view = memoryview(b"")
+        self._pos = 0
+        self._end = 0
+
+    def feed(self, data: Buffer) -> None:
+        """Take `data` after what is left; it must stay as it is until `settle`, which `next` calls when it gives None."""
+        view = memoryview(data)
+        if self._end > self._pos:
+            self._append(view)
+            return
+        self._own = None
+        self._view = view
+        self._pos = 0
+        self._end = len(view)
+
+    def next(self) -> memoryview | None:
+        """The next whole frame's body. Raises `OversizeError`."""
+        start = self._pos + 4
+        if start > self._end:
+            self.settle()
+            return None
+        size = _length(self._view, self._pos)[0]
+        if size > self.limit:
+            size = self._checked(size)
+        elif self.marked:
+            self.marked = False
+        end = start + size
+        if end > self._end:
+            self.settle()
+            return None
+        self._pos = end
+        return self._view[start:end]
+
+    def settle(self) -> None:
+        """Copy what is left of a loan, so that the lender may reuse its buffer."""
+        if self._own is None:
+            left = bytearray(self._view[self._pos : self._end])
+            self._own = left
+            self._view = memoryview(left)
+            self._pos = 0
+            self._end = len(left)
+
+    def keep(self, part: memoryview) -> memoryview:
+        """A part of the frame given last, for good: a copy, or the buffer itself where nothing else is in it."""
+        if self._own is None or self._end != self._pos or len(part) < 4096:
+            return memoryview(bytes(part))
+        return part.toreadonly()
+
+    def rest(self) -> bytes:
+        """What came after the last whole frame (for a hand-over)."""
+        return bytes(self._view[self._pos : self._end])
+
+    def __len__(self) -> int:
+        return self._end - self._pos
+
+    def missing(self) -> int:
+        """How many bytes the frame under way still wants, 0 when its length is not known."""
+        if self._end - self._pos < 4:
+            return 0
+        size = int(_length(self._view, self._pos)[0]) & ~WITH_PARTS
+        return max(0, size + 4 - (self._end - self._pos))
+
+    def _append(self, data: memoryview) -> None:
+        own = self._own
+        if own is None:
+            own = bytearray(self._view[self._pos : self._end])
+            self._pos = 0
+        self._view = memoryview(b"")
+        try:
+            if self._pos:
+                del own[: self._pos]
+            own += data
+        except BufferError:  # somebody kept a view
+            own = own[self._pos :] + data
+        self._pos = 0
+        self._own = own
+        self._view = memoryview(own)
+        self._end = len(own)
+
+    def _checked(self, size: int) -> int:
+        bare = size & ~WITH_PARTS
+        if not self.marks or not size & WITH_PARTS or bare > self.limit:
+            raise OversizeError(size if not self.marks else bare, self.limit)
+        self.marked = True
+        return bare
