@@ -190,7 +190,9 @@ async def websocket(
 ) -> AsyncIterator[Socket]:
     """An accepted WebSocket; raises `Refused` with the plain answer. Leaving the context closes it."""
     extensions = {"websocket.http.response": {}}
-    one = Socket(scope_of("websocket", target, subprotocols=list(subprotocols), extensions=extensions, **more))
+    one = Socket(
+        scope_of("websocket", target, subprotocols=list(subprotocols), extensions=extensions, **more)
+    )
     task = asyncio.create_task(one.run(app))
     try:
         await one.open()

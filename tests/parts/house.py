@@ -82,7 +82,9 @@ class House(msgspec.Struct, kw_only=True):
 
 
 @asynccontextmanager
-async def house(directory: Path, settings: Settings = SETTINGS, *, homes: Path | None = None) -> AsyncIterator[House]:
+async def house(
+    directory: Path, settings: Settings = SETTINGS, *, homes: Path | None = None
+) -> AsyncIterator[House]:
     paths = Paths.under(directory)
     homes = homes or directory / "homes"
     homes.mkdir(parents=True, exist_ok=True)

@@ -91,9 +91,12 @@ class BlockingConnection(Connection):
     def get(self, timeout: float | None = None) -> bytes:
         """Exactly one message. Raises `ConnectionTimeout`, `ConnectionClosed` or `FrameTooLong`."""
         deadline = Deadline(timeout)
-        while (payload := super().get()) is None:
-            self._wait(select.POLLIN, deadline)
-        return payload
+        while True:
+            if self._reader.wanted():
+                self._wait(select.POLLIN, deadline)
+            payload = super().get()
+            if payload is not None:
+                return payload
 
     def _connect_once(self, deadline: Deadline) -> None:
         while True:

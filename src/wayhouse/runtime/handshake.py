@@ -143,5 +143,3 @@ def _mark(start: bytes) -> bytes:
 
 def _bytes(key: str | None) -> bytes:
     return (key or "").encode("utf-8", "surrogatepass")
-
-

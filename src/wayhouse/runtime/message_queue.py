@@ -29,7 +29,7 @@ from wayhouse.runtime.frames import (
 )
 from wayhouse.runtime.stream_sockets import (
     Address,
-    check_address,
+    checked_address,
     connected_to_itself,
     new_socket,
     socket_address,
@@ -48,7 +48,7 @@ class Connection:
 
     def __init__(self, address: Address | None, socket: sockets.socket | None = None) -> None:
         if socket is None:
-            check_address(address)
+            checked_address(address)
         self.address = address
         self._socket = socket
         self._reader = FrameReader(MAX_FRAME)
@@ -193,10 +193,9 @@ class Connection:
     validate_message = staticmethod(split_message)
 
     def _renew(self) -> sockets.socket:
-        check_address(self.address)
-        assert self.address is not None
+        address = checked_address(self.address)
         self.close(hard=False)
-        self._socket = new_socket(self.address)
+        self._socket = new_socket(address)
         self._reader = FrameReader(self._reader.limit)
         self._unsent, self._sending = [], None
         return self._socket

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import socket as sockets
-from typing import TypeGuard
 
 Address = tuple[str, int] | str
 LOOPBACK = "127.0.0.1"
 
 
-def check_address(address: object) -> TypeGuard[Address]:
+def checked_address(address: object) -> Address:
     """Raises a bare `Exception`, as the original does, for what is neither `(host, port)` nor a path."""
     if isinstance(address, str) and address.startswith(("/", "@", "\0")):
-        return True
+        return address
     if not (isinstance(address, tuple) and len(address) == 2 and isinstance(address[0], str)):
-        raise Exception(f"the address is not a tuple of host and port: {address!r}")  # noqa: TRY002, TRY004
-    port = address[1]
+        raise Exception(f"the address is not a tuple of host and port: {address!r}")  # noqa: TRY002
+    host, port = address
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
         raise Exception(f"the port is not a number from 1 to 65535: {port!r}")  # noqa: TRY002
-    return True
+    return host, port
 
 
 def new_socket(address: Address) -> sockets.socket:
@@ -30,9 +29,9 @@ def new_socket(address: Address) -> sockets.socket:
 
 def socket_address(address: Address | None) -> Address:
     """As the kernel takes it: '' is the loopback address, "@name" the abstract name."""
+    address = checked_address(address)
     if isinstance(address, tuple):
         return (address[0] or LOOPBACK, address[1])
-    assert address is not None
     return "\0" + address[1:] if address.startswith("@") else address
 
 

@@ -40,14 +40,18 @@ def app(forward):
     return Apps({"hello": 20000}.get, WebSettings(), forward, gateway)
 
 
-@pytest.mark.parametrize("host", ["hello.chute.localhost", "HELLO.Chute.localhost:8080", "hello.chute.paradrop.org"])
+@pytest.mark.parametrize(
+    "host", ["hello.chute.localhost", "HELLO.Chute.localhost:8080", "hello.chute.paradrop.org"]
+)
 async def test_a_host_name_leads_to_the_app(app, forward, host):
     answer = await ask(app, "GET", "/a%2Fb//../c?x=%20&y", headers={"host": host})
     assert answer.body == b"app"
     assert forward.targets[0][:2] == (20000, "/a%2Fb//../c?x=%20&y")
 
 
-@pytest.mark.parametrize("host", ["gateway.test", "chute.localhost", "xchute.localhost", "", "[::1]:80", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["gateway.test", "chute.localhost", "xchute.localhost", "", "[::1]:80", "127.0.0.1"]
+)
 async def test_other_names_lead_to_the_gateway(app, host):
     assert (await ask(app, "GET", "/", headers={"host": host})).body == b"gateway"
 
@@ -104,7 +108,9 @@ def forwarded(*pairs, **more):
 
 
 def test_an_app_learns_who_asks_from_the_gateway_alone():
-    found = forwarded(("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "gopher"), ("x-forwarded-host", "x"))
+    found = forwarded(
+        ("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "gopher"), ("x-forwarded-host", "x")
+    )
     assert sorted(found) == [
         (b"host", b"app.test"),
         (b"x-forwarded-for", b"203.0.113.9"),
@@ -118,8 +124,13 @@ def test_an_app_learns_who_asks_from_the_gateway_alone():
 def test_headers_of_the_hop_end_here():
     found = dict(
         forwarded(
-            ("connection", "close, X-Private"), ("x-private", "1"), ("te", "trailers"), ("upgrade", "h2c"),
-            ("transfer-encoding", "chunked"), ("expect", "100-continue"), ("authorization", "Bearer app"),
+            ("connection", "close, X-Private"),
+            ("x-private", "1"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("transfer-encoding", "chunked"),
+            ("expect", "100-continue"),
+            ("authorization", "Bearer app"),
             ("content-length", "5"),
         )  # fmt: skip
     )

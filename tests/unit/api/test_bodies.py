@@ -55,10 +55,17 @@ async def test_an_optional_body_that_cannot_be_read_is_none():
 
 
 async def test_a_row_of_archives_takes_them_or_json():
-    for media in ("application/x-tar", "application/gzip", "Application/ZSTD; q=1", "application/octet-stream"):
+    for media in (
+        "application/x-tar",
+        "application/gzip",
+        "Application/ZSTD; q=1",
+        "application/octet-stream",
+    ):
         assert bodies.is_archive({"content-type": media})
     assert not bodies.is_archive({"content-type": "application/json"})
     assert not bodies.is_archive({})
-    assert await read(row(archive=True), b'{"a":1}', headers={"content-type": "application/json; charset=utf-8"})
+    assert await read(
+        row(archive=True), b'{"a":1}', headers={"content-type": "application/json; charset=utf-8"}
+    )
     with pytest.raises(UnsupportedMediaError, match="text/html"):
         await read(row(archive=True), b"{}", headers={"content-type": "text/html"})

@@ -130,7 +130,9 @@ async def test_credentials_in_every_spelling(house):
         assert answer.json() == {"name": "user", "domain": "localhost", "role": "user"}
 
 
-@pytest.mark.parametrize("value", ["Bearer None", "Bearer", "Basic", "", "Basic cGFyYWRyb3A=", "Digest x", "Bearer ÿ"])
+@pytest.mark.parametrize(
+    "value", ["Bearer None", "Bearer", "Basic", "", "Basic cGFyYWRyb3A=", "Digest x", "Bearer ÿ"]
+)
 async def test_bad_credentials_are_a_401_with_a_challenge(house, value):
     answer = await ask(house.app, "GET", "/api/v1/auth/me", headers={"authorization": value})
     assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Basic realm="Login Required"')
@@ -146,7 +148,11 @@ async def test_what_is_open_does_not_look_at_credentials(house):
     for _ in range(10):
         answer = await house.ask("GET", "/healthz", who=None, headers={"authorization": "Basic user:wrong"})
         assert answer.status == 200
-    assert (await house.ask("GET", "/api/v1/auth/me", who=None, headers={"authorization": f"Basic user:{PASSWORD}"})).status == 200
+    assert (
+        await house.ask(
+            "GET", "/api/v1/auth/me", who=None, headers={"authorization": f"Basic user:{PASSWORD}"}
+        )
+    ).status == 200
 
 
 async def test_peers_of_the_own_socket_are_who_the_kernel_says(house):

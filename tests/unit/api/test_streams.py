@@ -68,7 +68,9 @@ def channel(frames):
 
 
 async def events(app, headers=None):
-    async with asgi.exchange(app, "GET", "/", headers={"accept": "text/event-stream", **(headers or {})}) as one:
+    async with asgi.exchange(
+        app, "GET", "/", headers={"accept": "text/event-stream", **(headers or {})}
+    ) as one:
         assert await one.begin() == 200
         return b"".join([part async for part in one.parts()])
 

@@ -28,7 +28,12 @@ def test_what_no_environment_can_hold_is_refused_with_its_path(values):
         wire.as_environment(values)
 
 
-@given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())))
+@given(
+    st.dictionaries(
+        st.text(),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+    )
+)
 def test_any_values_are_taken_or_refused(values):
     try:
         found = wire.as_environment(values)

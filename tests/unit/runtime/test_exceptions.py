@@ -45,7 +45,8 @@ def test_fix_a_missing_attribute_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("turn", [copy.copy, copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
 @pytest.mark.parametrize(
-    "error", [ex.Exit({"message": "m", "extra": [1]}), ex.RunError(["ls"], "out", "no"), ex.ConnectionClosed()]
+    "error",
+    [ex.Exit({"message": "m", "extra": [1]}), ex.RunError(["ls"], "out", "no"), ex.ConnectionClosed()],
 )
 def test_fix_errors_survive_copy_and_pickle(turn, error) -> None:
     again = turn(error)

@@ -11,7 +11,9 @@ async def test_signing_in_gives_a_session(house):
     answer = await sign_in(house, {"username": "user", "password": PASSWORD})
     body = answer.json()
     assert (answer.status, body["username"], body["success"]) == (200, "user", True)
-    me = await house.ask("GET", "/api/v1/auth/me", who=None, headers={"authorization": f"Bearer {body['token']}"})
+    me = await house.ask(
+        "GET", "/api/v1/auth/me", who=None, headers={"authorization": f"Bearer {body['token']}"}
+    )
     assert me.json() == {"name": "user", "domain": "localhost", "role": "user"}
 
 
@@ -80,7 +82,10 @@ async def test_users_come_and_go(house):
     assert (await house.ask("DELETE", "/api/v1/users/ann")).status == 404
 
 
-@pytest.mark.parametrize(("body", "status"), [({"name": "x", "password": "short"}, 400), ({"name": "../x", "password": PASSWORD}, 400)])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [({"name": "x", "password": "short"}, 400), ({"name": "../x", "password": PASSWORD}, 400)],
+)
 async def test_bad_users_are_refused(house, body, status):
     assert (await house.ask("POST", "/api/v1/users", body)).status == status
 
@@ -107,4 +112,6 @@ async def test_the_audit_log_tells_who_did_what(house):
     assert (entry["action"], entry["outcome"]) == ("DELETE /api/v1/chutes/{chute}", "ok")
     assert (entry["target"], entry["client"]) == ("/api/v1/chutes/none", "203.0.113.9")
     assert len((await house.ask("GET", "/api/v1/audit?limit=3")).json()) == 3
-    assert (await house.ask("GET", f"/api/v1/audit?before={entry['id']}&limit=1")).json()[0]["id"] < entry["id"]
+    assert (await house.ask("GET", f"/api/v1/audit?before={entry['id']}&limit=1")).json()[0]["id"] < entry[
+        "id"
+    ]

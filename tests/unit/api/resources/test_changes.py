@@ -64,7 +64,9 @@ async def test_a_change_demands_the_right_of_its_own_route(house):
 
 async def test_the_name_of_a_create_is_the_one_that_was_checked(house):
     await house.install("foreign", "admin")
-    body = order("create", "mine", config={"name": "foreign", "services": {"main": {"type": "image", "image": "app"}}})
+    body = order(
+        "create", "mine", config={"name": "foreign", "services": {"main": {"type": "image", "image": "app"}}}
+    )
     change = await ordered(house, body, who="trusted")
     assert change.wish.name == "mine"
 

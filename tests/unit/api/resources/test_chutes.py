@@ -31,7 +31,9 @@ async def test_an_archive_is_installed_updated_and_removed(house):
 
 async def test_an_order_in_json_is_taken_as_well(house):
     config = {"name": "app", "services": {"main": {"type": "image", "image": "app"}}}
-    assert (await done(house, await house.ask("POST", "/api/v1/chutes/", {"config": config}))).state == "succeeded"
+    assert (
+        await done(house, await house.ask("POST", "/api/v1/chutes/", {"config": config}))
+    ).state == "succeeded"
     nameless = {"services": config["services"]}
     change = await done(house, await house.ask("PUT", "/api/v1/chutes/app", {"config": nameless}))
     assert change.wish.name == "app"
@@ -40,7 +42,12 @@ async def test_an_order_in_json_is_taken_as_well(house):
 async def test_a_chute_has_the_fields_of_both_generations(house):
     await house.install("app", environment={"A": "secret"}, version=3)
     one = (await house.ask("GET", "/api/v1/chutes/app")).json()
-    assert (one["name"], one["state"], one["version"], one["environment"]) == ("app", "running", 3, {"A": "secret"})
+    assert (one["name"], one["state"], one["version"], one["environment"]) == (
+        "app",
+        "running",
+        3,
+        {"A": "secret"},
+    )
     assert one["services"]["main"]["state"] == "running"
     assert one["services"]["main"]["allocation"]["cpu_shares"] == one["allocation"]["cpu_shares"]
     assert one["owner"] == {"name": "admin", "domain": "localhost", "role": "admin"}
@@ -65,7 +72,9 @@ async def test_start_and_restart_take_an_environment_and_ignore_what_is_none(hou
     shown = (await house.ask("GET", "/api/v1/chutes/app")).json()["environment"]
     assert shown == {"A": "1", "B": "true", "C": ""}
     for odd in (b"nonsense", b"", b"[1]"):
-        assert (await done(house, await house.ask("POST", "/api/v1/chutes/app/restart", odd))).state == "succeeded"
+        assert (
+            await done(house, await house.ask("POST", "/api/v1/chutes/app/restart", odd))
+        ).state == "succeeded"
     bad = {"environment": {"A=B": "x"}}
     assert (await house.ask("POST", "/api/v1/chutes/app/restart", bad)).status == 400
 
@@ -79,7 +88,9 @@ async def test_a_change_of_what_is_not_there_fails_with_a_reason(house):
 async def test_the_specification_is_shown_and_changed_field_by_field(house):
     await house.install("app", description="before")
     assert (await house.ask("GET", "/api/v1/chutes/app/config")).json()["description"] == "before"
-    assert (await done(house, await house.ask("PUT", "/api/v1/chutes/app/config", {"description": "after"}))).state == "succeeded"
+    assert (
+        await done(house, await house.ask("PUT", "/api/v1/chutes/app/config", {"description": "after"}))
+    ).state == "succeeded"
     assert (await house.ask("GET", "/api/v1/chutes/app/config")).json()["description"] == "after"
     bad = await house.ask("PUT", "/api/v1/chutes/app/config", {"web": {"service": "none", "port": "x"}})
     assert (bad.status, bad.json()["path"].startswith("web")) == (400, True)
@@ -140,13 +151,24 @@ async def test_bad_archives_are_a_400_and_leave_nothing(house, body):
 
 
 async def test_half_an_archive_leaves_nothing(house):
-    async with house.exchange("POST", "/api/v1/chutes/", body=archive("app")[:600], more_body=True, headers=TAR) as one:
+    async with house.exchange(
+        "POST", "/api/v1/chutes/", body=archive("app")[:600], more_body=True, headers=TAR
+    ) as one:
         one.leave()
         assert await one.begin() == 400
     assert list((house.paths.data / "uploads").iterdir()) == []
 
 
-@pytest.mark.parametrize("config", [{}, {"name": 1}, {"name": "app", "download": {}}, {"name": "app", "download": {"url": " "}}, {"name": "a b", "download": {"url": "x"}}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"name": 1},
+        {"name": "app", "download": {}},
+        {"name": "app", "download": {"url": " "}},
+        {"name": "a b", "download": {"url": "x"}},
+    ],
+)
 async def test_bad_orders_are_a_400(house, config):
     assert (await house.ask("POST", "/api/v1/chutes/", {"config": config})).status == 400
 
@@ -163,7 +185,9 @@ async def test_the_log_is_read_and_followed_at_every_path(house):
             await house.engine.print_line("app-main", "two")
             assert json.loads(await socket.receive())["message"] == "two"
             await house.engine.print_line("app-main", "one")
-        async with house.exchange("GET", f"{target}?tail=1", headers={"accept": "text/event-stream"}) as events:
+        async with house.exchange(
+            "GET", f"{target}?tail=1", headers={"accept": "text/event-stream"}
+        ) as events:
             assert await events.begin() == 200
             assert b'"message":"one"' in await anext(events.parts())
 
