@@ -27,6 +27,8 @@ AT_ONCE = 2
 MAX_WAITING = 32
 MAX_BYTES = 1024
 MIN_CHARACTERS = 8
+M_MMAP_THRESHOLD = -3  # of malloc.h
+LARGE_BLOCK = 1024 * 1024
 
 
 class Passwords:
@@ -37,6 +39,7 @@ class Passwords:
             parallelism=settings.argon2_lanes,
             type=argon2.Type.ID,
         )
+        _map_large_blocks()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
 
@@ -75,10 +78,7 @@ class Passwords:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         async with self._turn():
-            try:
-                return await asyncio.to_thread(work)
-            finally:
-                _give_memory_back()
+            return await asyncio.to_thread(work)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -97,10 +97,11 @@ class Passwords:
             self._turns.release()
 
 
-def _give_memory_back() -> None:
-    """The C library would keep the megabytes that a hash took for ever, in a daemon that is meant to be small."""
+def _map_large_blocks() -> None:
+    """Have the C library take large blocks from the system and give them back, each by itself: left to its own rule it keeps
+    the megabytes of the last hashes for ever, in a daemon that is meant to be small."""
     with contextlib.suppress(OSError, AttributeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 def fits(password: str) -> bool:
