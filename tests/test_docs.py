@@ -37,7 +37,10 @@ def test_every_command_is_documented() -> None:
     for noun, command in group.commands.items():  # type: ignore[attr-defined]
         assert noun in text, noun
         for verb in getattr(command, "commands", {}):
-            line = next((line for line in text.splitlines() if f"wayhouse {noun}" in line and f"`{verb}`" in line), None)
+            line = next(
+                (line for line in text.splitlines() if f"wayhouse {noun}" in line and f"`{verb}`" in line),
+                None,
+            )
             assert line is not None or f"wayhouse {noun} {verb}" in text, f"{noun} {verb}"
 
 

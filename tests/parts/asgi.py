@@ -122,7 +122,7 @@ async def ask(app: Any, method: str, target: str, body: Any = None, **more: Any)
     return Answer(status, one.start.get("headers", ()), data)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer)
         self.answer = answer
@@ -152,9 +152,9 @@ class Socket:
             self.subprotocol = first.get("subprotocol")
             return
         if first["type"] == "websocket.close":
-            raise Refused(Answer(403, (), b""))
+            raise RefusedError(Answer(403, (), b""))
         body = await self._next()
-        raise Refused(Answer(first["status"], first["headers"], body["body"]))
+        raise RefusedError(Answer(first["status"], first["headers"], body["body"]))
 
     def send(self, data: str | bytes) -> None:
         key = "bytes" if isinstance(data, bytes) else "text"
@@ -188,7 +188,7 @@ class Socket:
 async def websocket(
     app: Any, target: str, *, subprotocols: Iterable[str] = (), **more: Any
 ) -> AsyncIterator[Socket]:
-    """An accepted WebSocket; raises `Refused` with the plain answer. Leaving the context closes it."""
+    """An accepted WebSocket; raises `RefusedError` with the plain answer. Leaving the context closes it."""
     extensions = {"websocket.http.response": {}}
     one = Socket(
         scope_of("websocket", target, subprotocols=list(subprotocols), extensions=extensions, **more)

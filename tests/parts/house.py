@@ -83,15 +83,15 @@ class House(msgspec.Struct, kw_only=True):
 
 @asynccontextmanager
 async def house(
-    directory: Path, settings: Settings = SETTINGS, *, homes: Path | None = None
+    directory: Path, settings: Settings = SETTINGS, *, engine: FakeEngine | None = None
 ) -> AsyncIterator[House]:
     paths = Paths.under(directory)
-    homes = homes or directory / "homes"
+    homes = directory / "homes"
     homes.mkdir(parents=True, exist_ok=True)
     replace = msgspec.structs.replace
     settings = replace(settings, access=replace(settings.access, homes=str(homes)))
     database, events = Database(paths.data / "wayhouse.db"), Events()
-    engine, power = FakeEngine(), FakePower()
+    engine, power = engine or FakeEngine(), FakePower()
     try:
         async with Tasks() as tasks:
             gateway = await assemble(

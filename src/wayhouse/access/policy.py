@@ -30,8 +30,10 @@ class Right(enum.Enum):
     """The list of changes (`chute=None`) and the stream of one; a chute's token sees those of its chute."""
     CHANGE_SELF = "change-self"
     """The own password, the own API tokens, an own sign-in link."""
+    MANAGE_USERS = "manage-users"
+    """Users, roles and other people's passwords. Not for API tokens: one that leaked could make itself permanent."""
     ADMINISTER = "administer"
-    """Configuration, settings, SSH keys, users, power, snapd, the daemon's log and environment."""
+    """Configuration, settings, SSH keys, power, snapd, the daemon's log and environment."""
 
 
 class Reach(enum.Enum):
@@ -61,6 +63,7 @@ TABLE: dict[Right, Rule] = {
     Right.CHANGE_CHUTE: Rule(Role.ADMIN, Reach.NOTHING, own=Role.TRUSTED, absent=Role.TRUSTED),
     Right.SEE_CHANGES: Rule(Role.USER, Reach.ITSELF_AND_LISTS),
     Right.CHANGE_SELF: Rule(Role.USER, Reach.NOTHING, api_token=False),
+    Right.MANAGE_USERS: Rule(Role.ADMIN, Reach.NOTHING, api_token=False),
     Right.ADMINISTER: Rule(Role.ADMIN, Reach.NOTHING),
 }
 

@@ -23,7 +23,7 @@ from wayhouse.api.routes import Routes
 from wayhouse.api.streams import refuse, serve_events, serve_socket
 from wayhouse.api.table import Call, Channel, Endpoint, Incoming, Reply, Rows
 from wayhouse.base import codec
-from wayhouse.base.errors import NotFoundError, WayhouseError
+from wayhouse.base.errors import MethodNotAllowedError, NotFoundError
 from wayhouse.base.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -232,7 +232,7 @@ class Api:
             await _send_reply(Reply(None, 204, (("allow", allowed),)), cors, send)
             return
         reply = problems.reply_for(
-            _MethodError(f"{scope['method']} is not possible here; possible: {allowed}.")
+            MethodNotAllowedError(f"{scope['method']} is not possible here; possible: {allowed}.")
         )
         more = (("allow", allowed), *cors)
         await _send_reply(_encoded(reply), more, send, is_head=scope["method"] == "HEAD")
@@ -243,12 +243,6 @@ class Api:
                 self._routes.add("WEBSOCKET", path, _Bound(row, methods[row.opener]))
         else:
             self._routes.add(row.method, row.path, _Bound(row, methods[row.handler]))
-
-
-class _MethodError(WayhouseError):
-    code = "method-not-allowed"
-    status = 405
-    title = "This method is not possible here"
 
 
 def _allowed(values: Iterable[str]) -> str:

@@ -55,6 +55,12 @@ class NotFoundError(WayhouseError):
     title = "Not found"
 
 
+class MethodNotAllowedError(WayhouseError):
+    code = "method-not-allowed"
+    status = 405
+    title = "This method is not possible here"
+
+
 class ConflictError(WayhouseError):
     code = "conflict"
     status = 409

@@ -119,7 +119,9 @@ async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str,
             servers = _servers(gateway, tcp, paths, tls, closing)
             await gateway.ledger.start()
             await gateway.reconciler.sweep()
-            # Last of what can fail: the password that it makes is shown below and never again.
+            stop = asyncio.Event()
+            _on_signals(stop.set)
+            # Last of what can fail or be cut short: the password that it makes is shown below and never again.
             first = await gateway.access.start(env.get(PASSWORD) or None)
             serving = [tasks.spawn(one.serve(sockets), name="http") for one, sockets in servers]
             await _until_started([one for one, _ in servers], serving)
@@ -128,8 +130,6 @@ async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str,
             out.write(banner(first, gateway, host=host, port=port, tls=tls, options_data=options.data))
             out.flush()
             notify("READY=1", env)
-            stop = asyncio.Event()
-            _on_signals(stop.set)
             if options.demo:
                 await demo.furnish(gateway)
             await stop.wait()

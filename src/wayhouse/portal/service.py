@@ -22,6 +22,7 @@ from wayhouse.api.wire import VersionView
 from wayhouse.base.clock import Clock
 from wayhouse.base.errors import (
     ForbiddenError,
+    MethodNotAllowedError,
     NotFoundError,
     TooManyRequestsError,
     UnauthenticatedError,
@@ -190,14 +191,8 @@ class Portal:
 
 def _no_page(method: str, pages: Mapping[str, Page]) -> WayhouseError:
     if pages:
-        return _MethodError(f"{method} is not possible here.")
+        return MethodNotAllowedError(f"{method} is not possible here.")
     return NotFoundError("There is no page at this address. It may have been moved, or the app is gone.")
-
-
-class _MethodError(WayhouseError):
-    code = "method-not-allowed"
-    status = 405
-    title = "Not possible here"
 
 
 def _to_sign_in(url: str, visit: Visit, headers: Mapping[str, str], templates: Templates) -> Answer:

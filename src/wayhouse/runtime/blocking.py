@@ -16,8 +16,8 @@ from wayhouse.runtime.exceptions import (
     ConnectionRefused,
     ConnectionTimeout,
 )
-from wayhouse.runtime.frames import Payload, payload_bytes
 from wayhouse.runtime.message_queue import C, Connection
+from wayhouse.runtime.payload import Payload, payload_bytes
 
 RETRY_S = 0.1
 
@@ -92,7 +92,7 @@ class BlockingConnection(Connection):
         """Exactly one message. Raises `ConnectionTimeout`, `ConnectionClosed` or `FrameTooLong`."""
         deadline = Deadline(timeout)
         while True:
-            if self._reader.wanted():
+            if not self._broken and self._wanted():
                 self._wait(select.POLLIN, deadline)
             payload = super().get()
             if payload is not None:

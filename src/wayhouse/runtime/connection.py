@@ -1,7 +1,7 @@
 """The manual's `connection` module: framed messages over TCP and UNIX sockets, and the handshake of wire v0.
 
 `Connection` never waits, `BlockingConnection` waits with a deadline; both speak the same frames. Where the names live:
-`message_queue`, `blocking`, `frames`, `handshake`.
+`message_queue`, `blocking`, `frames`, `payload`, `handshake`.
 """
 
 from __future__ import annotations
@@ -11,28 +11,20 @@ import random
 import socket as sockets
 
 from wayhouse.runtime.blocking import BlockingConnection
-from wayhouse.runtime.frames import HEADER, MAX_FRAME, FrameReader, Payload, make_frame, make_header
-from wayhouse.runtime.handshake import (
-    CHALLENGE,
-    Credentials,
-    finish_challenge,
-    make_digest,
-    make_salt,
-    peer_credentials,
-    validate_digest,
-)
+from wayhouse.runtime.frames import LIMIT, Frames
+from wayhouse.runtime.handshake import CHALLENGE, finish_challenge, make_digest, make_salt, validate_digest
 from wayhouse.runtime.message_queue import Connection
-from wayhouse.runtime.stream_sockets import LOOPBACK, Address
+from wayhouse.runtime.payload import Payload, make_frame, make_header
+from wayhouse.runtime.stream_sockets import LOOPBACK, Address, Credentials, peer_credentials
 
 __all__ = [
     "CHALLENGE",
-    "HEADER",
-    "MAX_FRAME",
+    "LIMIT",
     "Address",
     "BlockingConnection",
     "Connection",
     "Credentials",
-    "FrameReader",
+    "Frames",
     "Payload",
     "find_free_port",
     "finish_challenge",

@@ -16,6 +16,7 @@ WITH_PARTS = 0x80000000
 
 U32 = struct.Struct(">I")
 _length = U32.unpack_from
+_EMPTY = memoryview(b"")
 
 Buffer = bytes | bytearray | memoryview
 
@@ -78,7 +79,9 @@ class Frames:
 
     def settle(self) -> None:
         """Copy what is left of a loan, so that the lender may reuse its buffer."""
-        if self._own is None:
+        if self._pos == self._end:
+            self._own, self._view, self._pos, self._end = None, _EMPTY, 0, 0
+        elif self._own is None:
             left = bytearray(self._view[self._pos : self._end])
             self._own = left
             self._view = memoryview(left)

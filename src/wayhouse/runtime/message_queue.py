@@ -18,15 +18,10 @@ from wayhouse.runtime.exceptions import (
     ConnectionInProgress,
     ConnectionRefused,
     ConnectionTimeout,
+    FrameTooLong,
 )
-from wayhouse.runtime.frames import (
-    MAX_FRAME,
-    FrameReader,
-    Payload,
-    make_header,
-    payload_bytes,
-    split_message,
-)
+from wayhouse.runtime.frames import LIMIT, U32, Frames, OversizeError
+from wayhouse.runtime.payload import Payload, make_header, payload_bytes, split_message
 from wayhouse.runtime.stream_sockets import (
     Address,
     checked_address,
@@ -51,7 +46,8 @@ class Connection:
             checked_address(address)
         self.address = address
         self._socket = socket
-        self._reader = FrameReader(MAX_FRAME)
+        self._frames = Frames(LIMIT)
+        self._broken: FrameTooLong | None = None
         self._unsent: list[memoryview] = []
         self._sending: Payload | None = None
 
@@ -76,7 +72,7 @@ class Connection:
 
     def set_max_frame(self, size: int) -> None:
         """Refuse messages of more than `size` bytes from here on (64 MiB unless told)."""
-        self._reader.limit = size
+        self._frames.limit = size
 
     def listen(self, backlog: int = 512) -> None:
         sock = self._renew()
@@ -156,10 +152,9 @@ class Connection:
 
     def get(self) -> bytes | None:
         """One message, None while it is incomplete. Raises `ConnectionClosed` or `FrameTooLong`."""
-        reader = self._reader
-        while (payload := reader.next()) is None:
+        while (payload := self._next()) is None:
             try:
-                reader.feed(self._receive(min(reader.wanted(), READ_AT_ONCE)))
+                self._frames.feed(self._receive(min(self._wanted(), READ_AT_ONCE)))
             except ConnectionAgain:
                 return None
         return payload
@@ -181,11 +176,12 @@ class Connection:
 
     def carried(self) -> tuple[bytes, bytes]:
         """`(read, unsent)`: what a successor needs beside the descriptor to go on in the middle of a frame."""
-        return self._reader.kept(), b"".join(self._unsent)
+        return self._frames.rest(), b"".join(self._unsent)
 
     def carry_on(self, read: bytes, unsent: bytes) -> None:
         """Take up where the holder before stood; `put` sends the rest first and returns it."""
-        self._reader = FrameReader(self._reader.limit, read)
+        self._frames = Frames(self._frames.limit)
+        self._frames.feed(read)
         self._unsent = [memoryview(unsent)] if unsent else []
         self._sending = unsent or None
 
@@ -196,7 +192,7 @@ class Connection:
         address = checked_address(self.address)
         self.close(hard=False)
         self._socket = new_socket(address)
-        self._reader = FrameReader(self._reader.limit)
+        self._frames, self._broken = Frames(self._frames.limit), None
         self._unsent, self._sending = [], None
         return self._socket
 
@@ -209,6 +205,21 @@ class Connection:
         except sockets.gaierror as error:
             self.close(hard=False)
             raise ConnectionRefused(f"the name of the host cannot be resolved: {error.strerror}") from error
+
+    def _next(self) -> bytes | None:
+        if self._broken:
+            raise self._broken
+        try:
+            payload = self._frames.next()
+        except OversizeError as error:
+            self._broken = FrameTooLong(str(error))
+            raise self._broken from error
+        return None if payload is None else bytes(payload)
+
+    def _wanted(self) -> int:
+        """How many bytes to the end of the header, else of the frame; 0 when one is complete."""
+        have = len(self._frames)
+        return U32.size - have if have < U32.size else self._frames.missing()
 
     def _receive(self, size: int) -> bytes:
         try:

@@ -130,6 +130,7 @@ _control = msgspec.json.Decoder(_Control).decode
 _reply = msgspec.json.Decoder(Reply).decode
 _BAD = (ValueError, RecursionError)
 _MAX_INT = 2**53
+MAX_QUOTED = 16_384
 
 
 def read_v0(body: memoryview) -> Call:
@@ -184,11 +185,19 @@ def _control_or_call(raw: bytes) -> Call | Cancel | Credit:
 
 
 def _by_member(raw: bytes, *, wire: int) -> Call:
-    """The original's checks, one after the other."""
     try:
-        rpc = json.loads(raw)
-    except _BAD:
-        raise RefusedError(f"malformed JSON: {raw.decode('utf-8', 'replace')}") from None
+        return _check(json.loads(raw), wire=wire)
+    except _BAD:  # nested too deeply, too
+        raise RefusedError(f"malformed JSON: {_quoted(raw.decode('utf-8', 'replace'))}") from None
+
+
+def _quoted(text: str) -> str:
+    """What is quoted back, cut where nobody would read on."""
+    return text if len(text) <= MAX_QUOTED else text[:MAX_QUOTED] + "..."
+
+
+def _check(rpc: Any, *, wire: int) -> Call:
+    """The original's checks, one after the other."""
     members: dict[str, Any] = rpc if isinstance(rpc, dict) else {}
     silent = members.get("async", False)
     number = _count(members, "id") if wire else 0
@@ -198,11 +207,11 @@ def _by_member(raw: bytes, *, wire: int) -> Call:
     if "params" not in members:
         raise RefusedError('the "params" attribute is missing', number, silent=quiet)
     if not isinstance(silent, bool):
-        raise RefusedError(f"RPC async flag is not a boolean: {rpc}", number)
+        raise RefusedError(f"RPC async flag is not a boolean: {_quoted(str(rpc))}", number)
     params = _params(members["params"])
     call = Call(members["method"], params, members.get("resource"), silent, number)
     if params is None:
-        call.bad_params = f"{members['params']}"
+        call.bad_params = _quoted(str(members["params"]))
     if wire:
         _extras(call, members)
     return call
@@ -215,7 +224,7 @@ def _extras(call: Call, members: dict[str, Any]) -> None:
         call.parts = msgspec.convert(members.get("parts", []), list[tuple[Place, int]])
         call.fds = msgspec.convert(members.get("fds", []), list[Place])
     except _BAD:
-        call.params, call.bad_params = None, f"{members['params']}"
+        call.params, call.bad_params = None, _quoted(str(members["params"]))
 
 
 def _params(found: Any) -> Params | None:

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import socket as sockets
+import struct
+from typing import NamedTuple
 
 Address = tuple[str, int] | str
 LOOPBACK = "127.0.0.1"
+
+
+class Credentials(NamedTuple):
+    """The process at the other end of a UNIX socket as it was when it connected."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer_credentials(sock: sockets.socket) -> Credentials:
+    """Who connected, from the kernel (SO_PEERCRED). Raises `ValueError` for a socket that is not a UNIX one."""
+    if sock.family != sockets.AF_UNIX:
+        raise ValueError("only UNIX sockets know who is on the other end")
+    layout = struct.Struct("iII")
+    return Credentials(*layout.unpack(sock.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, layout.size)))
 
 
 def checked_address(address: object) -> Address:

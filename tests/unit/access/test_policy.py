@@ -35,6 +35,7 @@ PEOPLE = [
     (Right.CHANGE_CHUTE, None, None, {A, OWN}),
     (Right.SEE_CHANGES, None, None, {U, T, A, OWN}),
     (Right.CHANGE_SELF, None, None, {U, T, A, OWN}),
+    (Right.MANAGE_USERS, None, None, {A, OWN}),
     (Right.ADMINISTER, None, None, {A, OWN}),
     (Right.ADMINISTER, "hello", ALICE, {A, OWN}),
 ]
@@ -61,6 +62,7 @@ TOKENS = [
     (Right.SEE_CHANGES, "hello", True),
     (Right.SEE_CHANGES, "wiki", False),
     (Right.CHANGE_SELF, None, False),
+    (Right.MANAGE_USERS, None, False),
     (Right.ADMINISTER, None, False),
     (Right.ADMINISTER, "hello", False),
 ]
@@ -98,10 +100,10 @@ def test_a_chute_token_gains_nothing_from_a_high_role_or_the_owners_name():
     assert not permits(Right.USE_CHUTE, sly, chute="wiki", chute_owner=ALICE)
 
 
-def test_an_api_token_serves_for_all_but_the_owners_own_password():
+def test_an_api_token_serves_for_all_but_passwords_and_users():
     for role, right in itertools.product(Role, Right):
-        same = permits(right, person(role, "api-token")) == permits(right, person(role))
-        assert same is (right is not Right.CHANGE_SELF or role is Role.GUEST)
+        expected = permits(right, person(role)) and right not in {Right.CHANGE_SELF, Right.MANAGE_USERS}
+        assert permits(right, person(role, "api-token")) is expected
 
 
 def test_refusals_say_what_to_do():

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.parts import asgi
-from tests.parts.asgi import Refused, ask
+from tests.parts.asgi import RefusedError, ask
 from wayhouse.api.apps import Apps, WebSettings, end_to_end, forwarded_headers
 from wayhouse.api.http import SESSION_COOKIE
 
@@ -59,7 +59,7 @@ async def test_other_names_lead_to_the_gateway(app, host):
 @pytest.mark.parametrize("host", ["none.chute.localhost", "a.hello.chute.localhost", ".chute.localhost"])
 async def test_an_app_that_is_not_there_is_a_404_also_for_a_websocket(app, host):
     assert (await ask(app, "GET", "/", headers={"host": host})).status == 404
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         async with asgi.websocket(app, "/", headers={"host": host}):
             pass
     assert refused.value.answer.status == 404
@@ -132,7 +132,7 @@ def test_headers_of_the_hop_end_here():
             ("expect", "100-continue"),
             ("authorization", "Bearer app"),
             ("content-length", "5"),
-        )  # fmt: skip
+        )
     )
     assert found.keys() == {
         b"host", b"authorization", b"content-length", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.parts.asgi import Refused
+from tests.parts.asgi import RefusedError
 from wayhouse.access.model import Identity, Role
 from wayhouse.access.policy import Right, permits
 from wayhouse.api.endpoints import ALL
@@ -113,7 +113,7 @@ async def handshake(house, target, headers):
     try:
         async with house.websocket(target, who=None, headers=headers):
             return 101
-    except Refused as refused:
+    except RefusedError as refused:
         return refused.answer.status
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.parts import asgi
-from tests.parts.asgi import Refused, ask
+from tests.parts.asgi import RefusedError, ask
 from tests.parts.house import PASSWORD, SETTINGS
 from tests.parts.house import house as whole_house
 from wayhouse.access.model import Identity, Role
@@ -191,7 +191,7 @@ async def test_a_cookie_changes_things_from_the_own_page_only(house, headers, st
 async def test_a_websocket_with_a_cookie_comes_from_the_own_page_only(house):
     async with asgi.websocket(house.app, "/ws/events", headers=cookie(house, origin="http://gw:8080")):
         pass
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         async with asgi.websocket(house.app, "/ws/events", headers=cookie(house, origin="http://gw:20000")):
             pass
     assert refused.value.answer.status == 403
@@ -199,7 +199,7 @@ async def test_a_websocket_with_a_cookie_comes_from_the_own_page_only(house):
 
 async def test_a_websocket_where_there_is_none_is_a_404(house):
     for target in ("/ws/nothing", "/", "/api/v1/chutes/"):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedError) as refused:
             async with house.websocket(target):
                 pass
         assert refused.value.answer.status == 404

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tests.parts import asgi
-from tests.parts.asgi import Refused
+from tests.parts.asgi import RefusedError
 from wayhouse.api import streams
 from wayhouse.base.errors import NotFoundError
 
@@ -190,14 +190,14 @@ async def test_a_refusal_is_plain_http_before_the_upgrade():
     async def refuse(incoming):
         raise NotFoundError("Nothing here.")
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         async with asgi.websocket(Channel(refuse), "/"):
             pass
     assert refused.value.answer.status == 404
     assert refused.value.answer.json()["detail"] == "Nothing here."
     old_server = asgi.Socket(asgi.scope_of("websocket", "/"))
     await old_server.run(Channel(refuse))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         await old_server.open()
     assert refused.value.answer.status == 403
 

@@ -50,7 +50,7 @@ def test_what_is_damaged_is_made_anew(tmp_path, damage):
 
 
 def test_what_is_given_must_be_there(tmp_path):
-    with pytest.raises(BadInputError, match="gateway.tls_certificate"):
+    with pytest.raises(BadInputError, match=r"gateway\.tls_certificate"):
         certificate.files(GatewaySettings(tls="given"), tmp_path, SystemClock())
     missing = GatewaySettings(tls="given", tls_certificate=str(tmp_path / "no"), tls_key=str(tmp_path / "no"))
     with pytest.raises(BadInputError, match="cannot be read"):

@@ -54,7 +54,7 @@ def test_a_port_in_use_is_told_with_another():
 
 
 def test_other_reasons_are_told_as_well():
-    with pytest.raises(PermanentError, match="cannot listen on 203.0.113.1:1"):
+    with pytest.raises(PermanentError, match=r"cannot listen on 203\.0\.113\.1:1"):
         bind_tcp("203.0.113.1", 1)
     with pytest.raises(PermanentError, match="cannot listen on no such host:1"):
         bind_tcp("no such host", 1)

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 import signal
@@ -116,7 +117,7 @@ def test_what_cannot_be_is_told_in_a_sentence(tmp_path, capsys):
 
 @pytest.fixture
 def fake_engine(monkeypatch):
-    engine = FakeEngine()
+    engine = FakeEngine(serve=True)
 
     async def choose(*_arguments, **_more):
         return engine
@@ -127,19 +128,24 @@ def fake_engine(monkeypatch):
         assert signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}
 
 
-class StopWhenReady(io.StringIO):
-    """A terminal that presses Ctrl-C when it reads that the gateway is ready."""
+@contextlib.contextmanager
+def stop_when_ready(look=lambda: None):
+    """The environment of a gateway that is told to stop as soon as it says that it is ready."""
+    name = f"\0wayhouse-test-{os.getpid()}-{time.monotonic_ns()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(name)
+        listener.settimeout(20)
 
-    def __init__(self, look=lambda: None):
-        super().__init__()
-        self.look = look
-
-    def write(self, text):
-        written = super().write(text)
-        if "is ready" in self.getvalue():
-            self.look()
+        def wait():
+            assert listener.recv(100) == b"READY=1"
+            look()
             os.kill(os.getpid(), signal.SIGTERM)
-        return written
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        yield {**QUICK, "NOTIFY_SOCKET": "@" + name[1:]}
+        thread.join()
+        assert listener.recv(100) == b"STOPPING=1"
 
 
 @pytest.fixture
@@ -160,34 +166,32 @@ def root_log():
 def test_it_starts_says_the_password_once_and_leaves_no_socket(tmp_path):
     base = tmp_path / "gw"
     sockets = []
-    first = StopWhenReady(lambda: sockets.extend(path.name for path in (base / "run").glob("*.sock")))
     options = Options(data=base, listen="127.0.0.1:0")
-    assert run(options, QUICK, first) == 0
+    first, again = io.StringIO(), io.StringIO()
+    with stop_when_ready(lambda: sockets.extend(path.name for path in (base / "run").glob("*.sock"))) as env:
+        assert run(options, env, first) == 0
     assert "password" in first.getvalue()
     assert sorted(sockets) == ["apps.sock", "wayhouse.sock"]
     assert list((base / "run").glob("*.sock")) == []
-    again = StopWhenReady()
-    assert run(options, QUICK, again) == 0
+    with stop_when_ready() as env:
+        assert run(options, env, again) == 0
+    assert "is ready" in again.getvalue()
     assert "password" not in again.getvalue()
 
 
 @pytest.mark.usefixtures("root_log", "fake_engine")
 def test_a_start_that_fails_late_does_not_use_up_the_password(tmp_path, capsys):
     base = tmp_path / "gw"
-    (tmp_path / "x").write_text("nonsense")
+    nonsense = tmp_path / "x"
+    nonsense.write_text("nonsense")
     options = Options(data=base, listen="127.0.0.1:0")
-    given = {
-        f"WAYHOUSE_GATEWAY_{key}": value
-        for key, value in (
-            ("TLS", "given"),
-            ("TLS_CERTIFICATE", str(tmp_path / "x")),
-            ("TLS_KEY", str(tmp_path / "x")),
-        )
-    }
-    assert "TLS cannot be served" in failed(capsys, options, given)
+    given = {"TLS": "given", "TLS_CERTIFICATE": str(nonsense), "TLS_KEY": str(nonsense)}
+    told = failed(capsys, options, {f"WAYHOUSE_GATEWAY_{key}": value for key, value in given.items()})
+    assert "TLS cannot be served" in told
     assert list((base / "run").glob("*.sock")) == []
-    out = StopWhenReady()
-    assert run(options, QUICK, out) == 0
+    out = io.StringIO()
+    with stop_when_ready() as env:
+        assert run(options, env, out) == 0
     assert "password" in out.getvalue()
 
 
@@ -208,8 +212,9 @@ def test_a_signal_while_it_starts_stops_it(tmp_path, fake_engine, monkeypatch):
 @pytest.mark.usefixtures("root_log", "fake_engine")
 def test_the_demo_lives_in_a_folder_that_is_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(main.demo.tempfile, "tempdir", str(tmp_path))
-    out = StopWhenReady(lambda: None)
-    assert run(Options(demo=True, listen="127.0.0.1:0"), QUICK, out) == 0
+    out = io.StringIO()
+    with stop_when_ready() as env:
+        assert run(Options(demo=True, listen="127.0.0.1:0"), env, out) == 0
     assert "is ready" in out.getvalue()
     assert list(tmp_path.iterdir()) == []
 

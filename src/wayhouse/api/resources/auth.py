@@ -110,7 +110,7 @@ class AuthResource:
 
     async def _set_password(self, who: Identity, name: str, password: str) -> None:
         if name != self._access.users.self_of(who):
-            demand(Right.ADMINISTER, who)
+            demand(Right.MANAGE_USERS, who)
         await self._access.users.change_password(who, name, password)
 
     def _only_own(self, who: Identity) -> str | None:
@@ -153,20 +153,20 @@ CHANGE_PASSWORD = endpoint(
     body=wire.PasswordChange, reply=wire.Success, audited=False,
 )  # fmt: skip
 CLEAR_PASSWORDS = endpoint(
-    "POST", "/api/v1/password/clear", Right.ADMINISTER, "Forget all users; the first one gets a new password",
+    "POST", "/api/v1/password/clear", Right.MANAGE_USERS, "Forget all users; the first one gets a new password",
     _R.clear_passwords, reply=wire.Cleared, audited=False,
 )  # fmt: skip
 USERS = endpoint("GET", "/api/v1/users", Right.ADMINISTER, "Users", _R.users, reply=list[wire.UserView])
 ADD_USER = endpoint(
-    "POST", "/api/v1/users", Right.ADMINISTER, "Add a user", _R.add_user,
+    "POST", "/api/v1/users", Right.MANAGE_USERS, "Add a user", _R.add_user,
     body=wire.NewUser, reply=wire.UserView, audited=False,
 )  # fmt: skip
 CHANGE_USER = endpoint(
-    "PUT", "/api/v1/users/{user}", Right.ADMINISTER, "Change a user's role or password", _R.change_user,
+    "PUT", "/api/v1/users/{user}", Right.MANAGE_USERS, "Change a user's role or password", _R.change_user,
     body=wire.UserChange, reply=wire.UserView, audited=False,
 )  # fmt: skip
 REMOVE_USER = endpoint(
-    "DELETE", "/api/v1/users/{user}", Right.ADMINISTER, "Remove a user", _R.remove_user,
+    "DELETE", "/api/v1/users/{user}", Right.MANAGE_USERS, "Remove a user", _R.remove_user,
     reply=wire.Success, audited=False,
 )  # fmt: skip
 TOKENS = endpoint(

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.parts import asgi
-from tests.parts.asgi import Refused
+from tests.parts.asgi import RefusedError
 from wayhouse.api.apps import Apps, WebSettings
 from wayhouse.api.drivers import forward as driver
 from wayhouse.api.drivers.forward import HttpForward
@@ -273,7 +273,7 @@ async def test_a_client_that_vanishes_is_told_to_the_app(gateway, the_app, clien
     [("app", "/ws-refused", 403), ("app", "/none", 404), ("app", "/echo", 502), ("down", "/ws", 502)],
 )
 async def test_a_handshake_that_the_app_refuses_is_refused_alike(gateway, host, path, status):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         async with asgi.websocket(gateway, path, headers={"host": f"{host}.chute.localhost"}):
             pass
     assert refused.value.answer.status == status
@@ -283,7 +283,7 @@ async def test_an_app_that_never_answers_a_handshake_is_given_up(gateway, monkey
     monkeypatch.setattr(driver, "CONNECT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         gateway._web_port = {"mute": mute.getsockname()[1]}.get
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedError) as refused:
             async with asgi.websocket(gateway, "/", headers={"host": "mute.chute.localhost"}):
                 pass
     assert refused.value.answer.status == 502

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from tests.parts.asgi import Refused
+from tests.parts.asgi import RefusedError
 
 
 async def ordered(house, body, who="admin"):
@@ -92,7 +92,7 @@ async def test_a_chutes_token_sees_its_own_changes_however_many_others_there_are
     assert [one["name"] for one in found] == ["app"]
     assert (await house.ask("GET", "/api/v1/changes/history?chute=other", who="chute:app")).json() == []
     assert (await house.ask("GET", "/api/v1/changes/2", who="chute:app")).status == 403
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         async with house.websocket("/ws/changes/2/stream", who="chute:app"):
             pass
     assert refused.value.answer.status == 403
@@ -155,7 +155,7 @@ async def test_the_stream_replays_goes_on_live_and_ends(house, held):
 
 async def test_the_stream_of_no_change_is_a_404_before_the_upgrade(house):
     for target, status in (("/ws/changes/99/stream", 404), ("/ws/changes/x/stream", 400)):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedError) as refused:
             async with house.websocket(target):
                 pass
         assert refused.value.answer.status == status

@@ -4,7 +4,7 @@ import tarfile
 
 import pytest
 
-from tests.parts.asgi import Refused
+from tests.parts.asgi import RefusedError
 from tests.parts.gateway import tar_of
 
 SPEC = "name: {name}\nversion: 2\nservices:\n  main: {{type: image, image: app}}\n"
@@ -202,7 +202,7 @@ async def test_the_log_ends_with_the_chute(house):
 
 
 async def test_the_log_of_no_chute_is_a_404(house):
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         async with house.websocket("/sockjs/logs/none"):
             pass
     assert refused.value.answer.status == 404
