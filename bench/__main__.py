@@ -6,9 +6,16 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import idle, install, requests, scale, watchers
+from bench import idle, install, processes, requests, scale, watchers
 
-ALL = {"requests": requests, "install": install, "watchers": watchers, "idle": idle, "scale": scale}
+ALL = {
+    "requests": requests,
+    "install": install,
+    "watchers": watchers,
+    "idle": idle,
+    "scale": scale,
+    "processes": processes,
+}
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 

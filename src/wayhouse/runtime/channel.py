@@ -12,7 +12,7 @@ from collections import deque
 
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionTimeout
-from wayhouse.runtime.transport import READ_AT_ONCE, receive_into, send_some
+from wayhouse.runtime.transport import READ_AT_ONCE, receive, send_some
 from wayhouse.runtime.wire import ClientEvent, ClientWire, Goodbye, Lost
 
 FOREVER = Deadline(None)
@@ -24,7 +24,6 @@ class Channel:
         sock.setblocking(True)
         self.sock = sock
         self.wire = wire
-        self._unix = sock.family == sockets.AF_UNIX
         self._view = memoryview(bytearray(READ_AT_ONCE))
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -72,15 +71,11 @@ class Channel:
         wire = self.wire
         wire.settle()
         try:
-            if self._unix:
-                count, fds = receive_into(self.sock, self._view)
-            else:
-                count, fds = self.sock.recv_into(self._view), []
+            alive = receive(self.sock, wire, self._view)
         except OSError as error:
             raise ConnectionClosed from error
-        if not count:
+        if not alive:
             raise ConnectionClosed
-        wire.feed(self._view[:count], fds)
 
     def _wait_for_room(self, deadline: Deadline) -> None:
         poll = select.poll()

@@ -18,7 +18,7 @@ from wayhouse.runtime.methods import Caller, Row
 from wayhouse.runtime.parts import Descriptor
 from wayhouse.runtime.serving import Serving
 from wayhouse.runtime.streams import DONE, NOTHING, Generated, Stream, Subscription
-from wayhouse.runtime.wire import Broken, Opened, ServerWire
+from wayhouse.runtime.wire import Broken, Opened, ServerEvent, ServerWire
 
 if TYPE_CHECKING:
     from wayhouse.runtime.service import Service
@@ -51,6 +51,9 @@ class Engine(Protocol):
 
     def expire_at(self, moment: float, conversation: Conversation, key: int) -> None:
         """Call `conversation.expire(key)` at `moment` (monotonic)."""
+
+    def stream_closed(self, stream: Generated) -> None:
+        """Nobody takes its items any more."""
 
     def soon(self, conversation: Conversation) -> None:
         """There is more to do for this client when the others had their turn."""
@@ -93,7 +96,6 @@ class Conversation:
         "serving",
         "sock",
         "streams",
-        "unix",
         "watched",
         "wire",
     )
@@ -113,7 +115,6 @@ class Conversation:
         self.lingering = False
         self.queued = False
         self.mask = 0
-        self.unix = False
         self.watched = False
         self.sock: Any = None
         self.peer: Any = None
@@ -124,15 +125,15 @@ class Conversation:
     @property
     def held(self) -> bool:
         """Whether no further call may be taken at the moment."""
-        if self.closing or self.frozen or len(self.wire.outbox.out) > HIGH_WATER:
+        if self.closing or self.frozen or len(self.wire.outbox) > HIGH_WATER:
             return True
         running = len(self.deferred)
         return running > 0 and (self.wire.version == 0 or running >= MAX_DEFERRED)
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing runs for this client (streams apart, which end at a hand-over)."""
-        return not self.deferred and not any(stream.busy for stream in self.streams.values())
+        """Whether no call runs for this client (streams apart, which end at a hand-over)."""
+        return not self.deferred
 
     def work(self) -> None:
         """Serve every call that has come and may be served."""
@@ -182,34 +183,34 @@ class Conversation:
 
     def item(self, stream: Stream, value: Any) -> bool:
         """Send one item; whether the stream goes on."""
-        out = self.wire.outbox.out
-        before = len(out)
+        outbox = self.wire.outbox
+        before = len(outbox)
         try:
             self.wire.item(stream.id, value)
         except (TypeError, ValueError, RecursionError):
             self.end(stream, error={"type": "Exception", "message": NOT_JSON, "trace": []})
             return False
-        stream.credit -= len(out) - before
+        stream.credit -= len(outbox) - before
         return True
 
     def end(self, stream: Stream, error: Any = None) -> None:
         """The stream is over; `error` is the object of an exception."""
         if self.streams.get(stream.id) is stream:
             del self.streams[stream.id]
-        stream.close()
+        self._close(stream)
         if error is None:
             self.wire.end(stream.id)
         else:
             self.wire.exception(stream.id, error)
 
     def may_send(self, stream: Stream) -> bool:
-        return stream.credit > 0 and not self.frozen and len(self.wire.outbox.out) < HIGH_WATER
+        return stream.credit > 0 and not self.frozen and len(self.wire.outbox) < HIGH_WATER
 
     def advanced(self, stream: Generated, items: list[Any], error: BaseException | None) -> None:
         """A thread has taken `items` of a stream, `DONE` among them at its end."""
         stream.busy = False
         if stream.closed or self.gone:
-            stream.close()
+            self._close(stream)
             return
         for item in items:
             if item is DONE:
@@ -228,7 +229,7 @@ class Conversation:
             self._abandon(running)
         self.deferred.clear()
         for stream in self.streams.values():
-            _close_quietly(stream)
+            self._close(stream)
         self.streams.clear()
         self.wire.close()
 
@@ -250,11 +251,9 @@ class Conversation:
         serving.conversation = self
         serving.call = call
         serving.deadline = time.monotonic() + call.ms / 1000 if call.ms else 0.0
-        error = None
         try:
             result = row.function(*params.vargs, **params.kwargs)
         except FAILURES as failure:
-            error = failure
             row.stat.errors += 1
             self._fail(call, failure)
         else:
@@ -281,7 +280,7 @@ class Conversation:
             self.wire.exception(call.id, text)
         return begun
 
-    def _event(self, event: Opened | Cancel | Credit | Broken) -> None:
+    def _event(self, event: ServerEvent) -> None:
         if isinstance(event, Opened):
             self.set_caller(Caller(event.key, event.account))
             self.engine.opened(self)
@@ -291,7 +290,7 @@ class Conversation:
             stream = self.streams.get(event.id)
             if stream is not None:
                 stream.credit = min(stream.credit + event.bytes, 2**53)
-        else:
+        elif isinstance(event, Cancel):
             self._cancel(event.id)
 
     def _cancel(self, number: int) -> None:
@@ -301,7 +300,7 @@ class Conversation:
                 self._abandon(running)
         stream = self.streams.pop(number, None)
         if stream is not None:
-            _close_quietly(stream)
+            self._close(stream)
 
     def _start(self, call: Call, row: Row) -> None:
         if row.kind in {methods.STREAM, methods.ASYNC_STREAM}:
@@ -386,6 +385,15 @@ class Conversation:
         elif not call.silent:
             self.wire.exception(call.id, outcome.details_of(error))
 
+    def _close(self, stream: Stream) -> None:
+        """A method's own clean-up may fail; nobody is left to be told."""
+        try:
+            stream.close()
+        except FAILURES:
+            stream.closed = True
+        if isinstance(stream, Generated):
+            self.engine.stream_closed(stream)
+
     def _count(self, row: Row, begun: int, error: BaseException | None) -> None:
         row.stat.add(_clock() - begun)
         if error is not None:
@@ -401,14 +409,6 @@ class Conversation:
 def _too_late(call: Call) -> dict[str, Any]:
     text = f"{call.method} took longer than the {call.ms} ms that its caller waits"
     return {"type": "Timeout", "message": text, "trace": [], "deadline": True}
-
-
-def _close_quietly(stream: Stream) -> None:
-    """A method's own clean-up may fail; nobody is left to be told."""
-    try:
-        stream.close()
-    except FAILURES:
-        stream.closed = True
 
 
 def _close_received(call: Call) -> None:

@@ -19,6 +19,7 @@ from wayhouse.runtime.pid_file import PidFile
 from wayhouse.runtime.process import Process
 
 STOP_S = 10.0
+AGAIN_MS = 500
 
 Stream = IO[Any] | None
 
@@ -56,7 +57,7 @@ class Daemon(Process):
         return self._launch()
 
     def stop(self, timeout: float = STOP_S) -> None:
-        """SIGTERM, after `timeout` seconds SIGKILL; returns when it is gone and removes the pid file.
+        """SIGTERM each 0.5 s, after `timeout` seconds SIGKILL; returns when it is gone and removes the pid file.
 
         A process that does not hold the pid file is not touched. Raises a bare `Exception` for no file, `Timeout`.
         """
@@ -66,8 +67,6 @@ class Daemon(Process):
             if pid and self._pid_file.is_held():
                 _end(pid, timeout)
         self._pid_file.remove(pid)
-        if not pid:
-            os.unlink(self._pid_file.path)  # noqa: PTH108
 
     def get_pid(self) -> int:
         """0 for no file, or one that holds no pid."""
@@ -132,16 +131,21 @@ class Daemon(Process):
 
 def _end(pid: int, timeout: float) -> None:
     fd = os.pidfd_open(pid)
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    deadline = Deadline(timeout)
     try:
-        for number, patience in ((signal.SIGTERM, timeout), (signal.SIGKILL, STOP_S)):
-            signal.pidfd_send_signal(fd, number)
-            poller = select.poll()
-            poller.register(fd, select.POLLIN)
-            if poller.poll(Deadline(patience).left_ms()):
+        while (
+            not deadline.passed()
+        ):  # again and again: a handler in Python may miss one (see Process.terminate)
+            signal.pidfd_send_signal(fd, signal.SIGTERM)
+            if poller.poll(min(AGAIN_MS, deadline.left_ms() or 0)):
                 return
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        if not poller.poll(STOP_S * 1000):
+            raise Timeout(f"process {pid} does not end")
     finally:
         os.close(fd)
-    raise Timeout(f"process {pid} does not end")
 
 
 def _is_file(thing: object) -> bool:

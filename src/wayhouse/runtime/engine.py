@@ -23,7 +23,7 @@ from wayhouse.runtime.service import Service
 from wayhouse.runtime.serving import Serving, serving
 from wayhouse.runtime.stream_sockets import peer_credentials, tune
 from wayhouse.runtime.streams import DONE, Generated
-from wayhouse.runtime.transport import READ_AT_ONCE, receive_into, send_some
+from wayhouse.runtime.transport import READ_AT_ONCE, receive, send_some
 from wayhouse.runtime.wire import ServerWire
 
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
@@ -69,7 +69,11 @@ class BaseEngine:
         unix = sock.family == sockets.AF_UNIX
         account = self.service.account_of(peer_credentials(sock).uid) if unix else ""
         wire = ServerWire(
-            self.service.accepted_keys, salt=handshake.make_salt(), account=account, limit=self.service.limit
+            self.service.accepted_keys,
+            salt=handshake.make_salt(),
+            account=account,
+            limit=self.service.limit,
+            unix=unix,
         )
         wire.begin()
         return self.adopt(sock, wire)
@@ -80,7 +84,6 @@ class BaseEngine:
         conversation = Conversation(self.service, self, wire, self.serving)
         conversation.frozen = frozen
         conversation.sock = sock
-        conversation.unix = sock.family == sockets.AF_UNIX
         self.conversations[sock.fileno()] = conversation
         self.service.connections.add(conversation)
         if not frozen:
@@ -96,19 +99,19 @@ class BaseEngine:
         conversation.sock.close()
 
     def readable(self, conversation: Conversation) -> None:
+        if conversation.frozen:
+            return
         try:
-            if conversation.unix:
-                count, fds = receive_into(conversation.sock, self._view)
-            else:
-                count, fds = conversation.sock.recv_into(self._view), ()
+            alive = receive(conversation.sock, conversation.wire, self._view)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
-            count, fds = 0, ()
-        if not count:
+            alive = False
+        if not alive:
             self.drop(conversation)
-        elif not conversation.lingering:
-            conversation.wire.feed(self._view[:count], fds)
+        elif conversation.lingering:
+            conversation.wire.frames.discard()
+        else:
             self.turn(conversation)
 
     def turn(self, conversation: Conversation) -> None:
@@ -116,10 +119,14 @@ class BaseEngine:
         conversation.work()
         if conversation.gone:
             return
+        if conversation.frozen:
+            self._watch_as(conversation, 0)
+            return
         outbox = conversation.wire.outbox
-        if outbox.out:
+        waits = False
+        if outbox.out or outbox.chunks:
             try:
-                send_some(conversation.sock, outbox)
+                waits = not send_some(conversation.sock, outbox)
             except OSError:
                 self.drop(conversation)
                 return
@@ -129,10 +136,9 @@ class BaseEngine:
         held = conversation.held
         if conversation.backlog and not held:
             self.soon(conversation)
-        mask = (0 if held else IN) | (OUT if outbox.out else 0)
+        mask = (0 if held else IN) | (OUT if waits else 0)
         if mask != conversation.mask:
-            conversation.mask = mask
-            self.watch(conversation, mask)
+            self._watch_as(conversation, mask)
 
     def drop(self, conversation: Conversation) -> None:
         """The connection is over, whoever ended it."""
@@ -150,6 +156,9 @@ class BaseEngine:
 
     def exit(self, error: Exit) -> None:
         self.on_exit(error)
+
+    def stream_closed(self, stream: Generated) -> None:
+        """Nothing to wake here: a thread looks before each item."""
 
     def expire_at(self, moment: float, conversation: Conversation, key: int) -> None:
         def expire() -> None:
@@ -194,7 +203,9 @@ class BaseEngine:
             serving.reset(token)
         self.post(lambda: self.finished(conversation, running, result, error))
 
-    def finished(self, conversation: Conversation, running: Running, result: Any, error: BaseException | None) -> None:
+    def finished(
+        self, conversation: Conversation, running: Running, result: Any, error: BaseException | None
+    ) -> None:
         conversation.finish(running, result, error)
         if not conversation.gone:
             self.turn(conversation)
@@ -217,6 +228,9 @@ class BaseEngine:
     def _taken(
         self, conversation: Conversation, stream: Generated, items: list[Any], error: BaseException | None
     ) -> None:
+        if conversation.frozen:  # what is packed must not change
+            self.call_at(time.monotonic() + 0.01, lambda: self._taken(conversation, stream, items, error))
+            return
         conversation.advanced(stream, items, error)
         if not conversation.gone:
             self.turn(conversation)
@@ -224,7 +238,7 @@ class BaseEngine:
     def _finish(self, conversation: Conversation) -> None:
         """Send the last words, then wait a little for the peer to have read them: a close with unread input would
         destroy them."""
-        if conversation.wire.outbox.out:
+        if len(conversation.wire.outbox):
             self._watch_as(conversation, OUT)
             return
         if conversation.lingering:

@@ -72,3 +72,18 @@ def detach(pid_of_parent: int) -> None:
             poller.poll()
     finally:
         os.close(fd)
+
+
+def reopen_streams() -> None:
+    """Let print and tracebacks reach 0, 1 and 2 again where they wrote to a descriptor that is closed by now."""
+    for name, fd, mode in (("stdin", 0, "r"), ("stdout", 1, "w"), ("stderr", 2, "w")):
+        if _leads_to(getattr(sys, name)) != fd:
+            stream = open(fd, mode, buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def _leads_to(stream: object) -> int:
+    try:
+        return int(stream.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return -1

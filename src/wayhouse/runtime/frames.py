@@ -11,6 +11,11 @@ import struct
 LIMIT = 64 * 1024 * 1024
 """The largest frame that is accepted unless configured otherwise, in bytes."""
 
+LARGE = 16 * 1024
+"""When this much of a frame is missing, `large` is set, and a reader does well to use `tail` and `filled` in place of `feed`."""
+
+GROWTH = 1024 * 1024
+
 WITH_PARTS = 0x80000000
 """Wire v1 marks a frame that carries raw attachments after its head with the highest bit of the length."""
 
@@ -37,12 +42,13 @@ class Frames:
     had the mark of attachments (only when `marks` is set, else such a length is oversize).
     """
 
-    __slots__ = ("_end", "_own", "_pos", "_view", "limit", "marked", "marks")
+    __slots__ = ("_end", "_own", "_pos", "_view", "large", "limit", "marked", "marks")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.marks = False
         self.marked = False
+        self.large = False
         self._own: bytearray | None = None
         self._view = memoryview(b"")
         self._pos = 0
@@ -51,6 +57,7 @@ class Frames:
     def feed(self, data: Buffer) -> None:
         """Take `data` after what is left; it must stay as it is until `settle`, which `next` calls when it gives None."""
         view = memoryview(data)
+        self.large = False
         if self._end > self._pos:
             self._append(view)
             return
@@ -63,7 +70,8 @@ class Frames:
         """The next whole frame's body. Raises `OversizeError`."""
         start = self._pos + 4
         if start > self._end:
-            self.settle()
+            if start - 4 < self._end:
+                self.settle()
             return None
         size = _length(self._view, self._pos)[0]
         if size > self.limit:
@@ -73,6 +81,7 @@ class Frames:
         end = start + size
         if end > self._end:
             self.settle()
+            self.large = end - self._end >= LARGE
             return None
         self._pos = end
         return self._view[start:end]
@@ -88,6 +97,10 @@ class Frames:
             self._pos = 0
             self._end = len(left)
 
+    def discard(self) -> None:
+        """Forget what came."""
+        self._own, self._view, self._pos, self._end, self.large = None, _EMPTY, 0, 0, False
+
     def keep(self, part: memoryview) -> memoryview:
         """A part of the frame given last, for good: a copy, or the buffer itself where nothing else is in it."""
         if self._own is None or self._end != self._pos or len(part) < 4096:
@@ -101,6 +114,21 @@ class Frames:
     def __len__(self) -> int:
         return self._end - self._pos
 
+    def tail(self) -> memoryview:
+        """Where the next bytes of the frame under way belong; room is made as they come, not as they are announced."""
+        have = self._end - self._pos
+        if self._own is None or self._end == len(self._own) or self._pos:
+            size = have + min(self.missing(), max(GROWTH, have))
+            own = bytearray(size)
+            own[:have] = self._view[self._pos : self._end]
+            self._own, self._view, self._pos, self._end = own, memoryview(own), 0, have
+        return self._view[self._end :]
+
+    def filled(self, count: int) -> None:
+        """`count` bytes were read into `tail`."""
+        self._end += count
+        self.large = self.missing() >= LARGE
+
     def missing(self) -> int:
         """How many bytes the frame under way still wants, 0 when its length is not known."""
         if self._end - self._pos < 4:
@@ -112,14 +140,15 @@ class Frames:
         own = self._own
         if own is None:
             own = bytearray(self._view[self._pos : self._end])
-            self._pos = 0
-        self._view = memoryview(b"")
+            self._pos, self._end = 0, len(own)
+        self._view = _EMPTY
         try:
+            del own[self._end :]
             if self._pos:
                 del own[: self._pos]
             own += data
         except BufferError:  # somebody kept a view
-            own = own[self._pos :] + data
+            own = own[self._pos : self._end] + data
         self._pos = 0
         self._own = own
         self._view = memoryview(own)

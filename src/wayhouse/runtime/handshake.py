@@ -25,11 +25,13 @@ _MARK = b"wayhouse wire 1"
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """A v1 client's answer to the challenge; `nonce` is 16 random bytes and `digest` HMAC-SHA256, both in hexadecimal."""
+    """A v1 client's answer to the challenge; `nonce` is 16 random bytes and `digest` HMAC-SHA256, both in hexadecimal.
+    `fds`: it wants to pass descriptors."""
 
     wire: int
     nonce: str
     digest: str
+    fds: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -90,9 +92,9 @@ def finish_challenge(response: bytes | str) -> None:
         raise AuthError("not authenticated")
 
 
-def make_hello(salt: bytes, authkey: str | None, nonce: bytes) -> bytes:
+def make_hello(salt: bytes, authkey: str | None, nonce: bytes, *, fds: bool = False) -> bytes:
     digest = _sha(authkey, b"client", salt, nonce)
-    return HELLO + encode(Hello(1, nonce.hex(), digest))
+    return HELLO + encode(Hello(1, nonce.hex(), digest, fds))
 
 
 def read_hello(message: bytes) -> Hello | None:

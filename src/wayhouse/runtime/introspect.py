@@ -55,7 +55,7 @@ def stats(table: Mapping[str, Row], *, connections: int, refused: int, uptime_s:
 
 def _parameter(one: inspect.Parameter) -> str:
     """Without values of defaults that are objects: their text may tell what it should not."""
-    stars = {one.VAR_POSITIONAL: "*", one.VAR_KEYWORD: "**"}.get(one.kind, "")
+    stars = "*" if one.kind is one.VAR_POSITIONAL else "**" if one.kind is one.VAR_KEYWORD else ""
     kind = "" if one.annotation is one.empty else f": {_word(one.annotation)}"
     default = "" if one.default is one.empty else f" = {_default(one.default)}"
     return f"{stars}{one.name}{kind}{default}"
@@ -68,4 +68,8 @@ def _default(value: Any) -> str:
 def _word(annotation: Any) -> str:
     if isinstance(annotation, str):
         return annotation
-    return annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    return (
+        annotation.__name__
+        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
+        else str(annotation)
+    )

@@ -43,7 +43,9 @@ class Row:
 
     __slots__ = ("access", "direct", "function", "kind", "name", "stat", "threaded")
 
-    def __init__(self, name: str, function: Callable[..., Any], access: str | tuple[str, ...], *, threaded: bool) -> None:
+    def __init__(
+        self, name: str, function: Callable[..., Any], access: str | tuple[str, ...], *, threaded: bool
+    ) -> None:
         self.name = name
         self.function = function
         self.access = access
@@ -115,15 +117,21 @@ def apply_access(table: dict[str, Row], access: AccessTable) -> None:
     """Let `access` replace what the marks say. Raises `ValueError` for names and words that are not known."""
     for name, who in access.items():
         if name not in table:
-            raise ValueError(f"the access table names {name!r}, which is no RPC; there are {', '.join(sorted(table))}")
+            raise ValueError(
+                f"the access table names {name!r}, which is no RPC; there are {', '.join(sorted(table))}"
+            )
         if isinstance(who, str) and who not in {ANYONE, AUTHENTICATED}:
-            raise ValueError(f"access of {name!r}: {who!r} is neither 'anyone' nor 'authenticated' nor a list of accounts")
+            raise ValueError(
+                f"access of {name!r}: {who!r} is neither 'anyone' nor 'authenticated' nor a list of accounts"
+            )
         table[name].access = who if isinstance(who, str) else Strict(who)
 
 
 def access_table(table: Mapping[str, Row]) -> dict[str, str | list[str]]:
     """The table as data."""
-    return {name: row.access if isinstance(row.access, str) else list(row.access) for name, row in table.items()}
+    return {
+        name: row.access if isinstance(row.access, str) else list(row.access) for name, row in table.items()
+    }
 
 
 def is_there(owner: object, name: str) -> bool:

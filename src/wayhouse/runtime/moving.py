@@ -24,8 +24,10 @@ STATE_VERSION = 1
 def freeze(engine: BaseEngine) -> None:
     """Take no further calls; what is under way ends, what is queued is sent."""
     for conversation in tuple(engine.conversations.values()):
-        conversation.frozen = True
         engine.turn(conversation)
+        conversation.frozen = True
+        if not conversation.gone:
+            engine.turn(conversation)
 
 
 def thaw(engine: BaseEngine) -> None:

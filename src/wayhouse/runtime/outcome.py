@@ -23,7 +23,11 @@ def details_of(error: BaseException, *, skip: int = 1) -> dict[str, Any]:
         details = dict(error.details)
         details.setdefault("trace", trace_of(error.__traceback__, skip=skip))
         return details
-    details = {"type": type(error).__name__, "message": _text(error), "trace": trace_of(error.__traceback__, skip=skip)}
+    details = {
+        "type": type(error).__name__,
+        "message": _text(error),
+        "trace": trace_of(error.__traceback__, skip=skip),
+    }
     if isinstance(error, WayhouseError):
         details["code"] = error.code
     return details

@@ -32,6 +32,11 @@ class Attachment:
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self.data = data
 
+    def view(self) -> memoryview:
+        """The bytes, one by one."""
+        view = memoryview(self.data)
+        return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
     def __len__(self) -> int:
         return memoryview(self.data).nbytes
 
@@ -90,7 +95,7 @@ class Taken:
         """Whether `value` is a part; then it is taken."""
         kind = type(value)
         if kind is Attachment:
-            view = memoryview(value.data).cast("B")
+            view = value.view()
             self.attachments.append(view)
             self.places.append((place, len(view)))
         elif kind is Descriptor:

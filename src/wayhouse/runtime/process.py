@@ -118,6 +118,8 @@ class Process:
         return self.log(f"cannot send signal {signum} to {pid}: no such process")
 
     def terminate(self) -> None:
+        """Send SIGTERM. Handlers in Python run between two of its instructions: if the child just then begins a call that
+        blocks, it notices with the next signal, so repeat it, or follow it with SIGKILL, when `join` times out."""
         self.kill(signal.SIGTERM)
 
     def join(self, timeout: float | None = None) -> int:
@@ -186,7 +188,7 @@ class Process:
     def log(self, message: str) -> None:
         """A line on stderr, only with `logging`."""
         if self.logging:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, RuntimeError):  # RuntimeError: amid another write
                 sys.stderr.write(self._line(message))
                 sys.stderr.flush()
 
@@ -285,6 +287,7 @@ class Process:
     def _prepare(self, pipe: Pipe | None, mask: set[int | signal.Signals]) -> None:
         self.close_fds([pipe.w] if pipe is not None else [])
         self.redirect()
+        fork.reopen_streams()
         self.log("started")
         self.initialize()
         fork.release_signals(mask)

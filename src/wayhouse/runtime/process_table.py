@@ -11,17 +11,18 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
-
 NAME_BYTES = 15
 """The kernel keeps this much of a process's name."""
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def get_children(pid: int) -> list[int]:
     """Direct children, in order of their start; none of a process that is gone."""
+    import psutil  # small processes fork faster
+
     try:
         return [child.pid for child in psutil.Process(pid).children()]
     except psutil.NoSuchProcess:
@@ -38,14 +39,12 @@ def get_proc_name(pid: int) -> str:
 
 def set_proc_name(name: str) -> None:
     """Of this process, as `ps` shows it; cut to 15 bytes."""
-    Path("/proc/self/comm").write_bytes(name.encode("utf-8", "replace")[:NAME_BYTES])
+    _control(_PR_SET_NAME, ctypes.c_char_p(name.encode("utf-8", "replace")[:NAME_BYTES]))
 
 
 def set_death_signal(number: int) -> None:
     """Be sent `number` when the thread ends that forked this process (0: never). Raises `OSError`."""
-    if _prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    _control(_PR_SET_PDEATHSIG, number)
 
 
 def list_fds() -> dict[int, str]:
@@ -63,7 +62,7 @@ def close_all_fds(keep: Iterable[int]) -> None:
     for fd in sorted({fd for fd in keep if fd >= begin}):
         os.closerange(begin, fd)
         begin = fd + 1
-    os.closerange(begin, max(list_fds(), default=0) + 1)
+    os.closerange(begin, max(map(int, os.listdir("/proc/self/fd"))) + 1)  # noqa: PTH208 - names, not paths
 
 
 def close_private_fds(keep: Iterable[int] = ()) -> None:
@@ -72,3 +71,9 @@ def close_private_fds(keep: Iterable[int] = ()) -> None:
         with contextlib.suppress(OSError):
             if not os.get_inheritable(fd):
                 os.close(fd)
+
+
+def _control(what: int, value: int | ctypes.c_char_p) -> None:
+    if _prctl(what, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -18,9 +18,9 @@ from typing import Any, Self
 import msgspec
 
 from wayhouse.runtime.blocking import BlockingConnection
-from wayhouse.runtime.channel import Channel, Ended
+from wayhouse.runtime.channel import FOREVER, Channel, Ended
 from wayhouse.runtime.deadline import Deadline
-from wayhouse.runtime.exceptions import AveException, ConnectionClosed, ConnectionTimeout, exception_factory
+from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionTimeout, exception_factory
 from wayhouse.runtime.frames import LIMIT
 from wayhouse.runtime.messages import Params, RequestV0
 from wayhouse.runtime.pipelines import Pending, Pipeline
@@ -42,10 +42,11 @@ class RemoteControl:
 
     Any other attribute is a method of the server: `remote.add(1, 2)`. Use `call("close")` for one that is named like an attribute
     here. Raises what the server answers (`AveException` and its kinds), `ConnectionTimeout`, `ConnectionClosed`,
-    `ConnectionRefused`. `wire=0` never offers the modern wire, `wire=1` accepts nothing else.
+    `ConnectionRefused`. `wire=0` never offers the modern wire, `wire=1` accepts nothing else. `descriptors`: be ready to pass
+    open descriptors, over a UNIX socket.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the manual's signature, and more by name alone
         self,
         address: Address | None,
         authkey: str | None = None,
@@ -57,6 +58,7 @@ class RemoteControl:
         *,
         wire: int | None = None,
         limit: int = LIMIT,
+        descriptors: bool = False,
     ) -> None:
         self.address = address
         self.authkey = authkey
@@ -67,6 +69,7 @@ class RemoteControl:
         self.authenticated = False
         self._wanted_wire = wire
         self._limit = limit
+        self._descriptors = descriptors
         self._sock = sock
         self._channel: Channel | None = None
         self._closed = False
@@ -214,7 +217,11 @@ class RemoteControl:
         more: Pending | None = next(rest, None)
         while more is not None or waiting or order:
             if len(waiting) + len(order) <= WINDOW // 2:
-                while more is not None and len(waiting) + len(order) < WINDOW and len(wire.outbox.out) < WINDOW_BYTES:
+                while (
+                    more is not None
+                    and len(waiting) + len(order) < WINDOW
+                    and len(wire.outbox) < WINDOW_BYTES
+                ):
                     self._queue(wire, more, deadline, waiting, order)
                     more = next(rest, None)
                 channel.send(deadline)
@@ -224,9 +231,16 @@ class RemoteControl:
                 event = channel.ready()
 
     def _queue(
-        self, wire: ClientWire, call: Pending, deadline: Deadline, waiting: dict[int, Pending], order: deque[Pending]
+        self,
+        wire: ClientWire,
+        call: Pending,
+        deadline: Deadline,
+        waiting: dict[int, Pending],
+        order: deque[Pending],
     ) -> None:
-        number = wire.call(call.method, call.vargs, call.kwargs, ms=deadline.left_ms() or 0, resource=self.profile)
+        number = wire.call(
+            call.method, call.vargs, call.kwargs, ms=deadline.left_ms() or 0, resource=self.profile
+        )
         if number:
             waiting[number] = call
         else:
@@ -242,7 +256,7 @@ class RemoteControl:
         elif event.exception is msgspec.UNSET:
             call.settle(event.result)
         else:
-            call.fail(_exception(event.exception))
+            call.fail(remote_exception(event.exception))
 
     def _call(self, method: str, vargs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         deadline = self._deadline()
@@ -260,7 +274,7 @@ class RemoteControl:
             raise
         if event.exception is msgspec.UNSET:
             return event.result
-        raise _exception(event.exception)
+        raise remote_exception(event.exception)
 
     def _silent(self, method: str, vargs: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         deadline = Deadline(time_left(ASYNC_S))
@@ -269,7 +283,8 @@ class RemoteControl:
         channel.send(deadline)
 
     def _deadline(self) -> Deadline:
-        return Deadline(time_left(self.timeout))
+        left = time_left(self.timeout)
+        return FOREVER if left is None else Deadline(left)
 
     def _ready(self, deadline: Deadline) -> Channel:
         """The channel, connected and past the handshake."""
@@ -286,20 +301,28 @@ class RemoteControl:
         return self._channel
 
     def _greet(self, sock: sockets.socket, deadline: Deadline) -> Channel:
-        wire = ClientWire(self.authkey, nonce=os.urandom(16), wire=self._wanted_wire, limit=self._limit)
+        wire = ClientWire(
+            self.authkey,
+            nonce=os.urandom(16),
+            wire=self._wanted_wire,
+            limit=self._limit,
+            descriptors=self._descriptors and sock.family == sockets.AF_UNIX,
+        )
         channel = Channel(sock, wire)
         try:
             while not wire.opened:
-                event = self._handshake_step(channel, deadline)
-                if isinstance(event, Ready):
-                    self.authenticated = event.authenticated
-                elif event is not None:
-                    raise ConnectionClosed(event.why if isinstance(event, Lost) else "connection closed")
+                self._greeted(self._handshake_step(channel, deadline))
         except BaseException:
             self._closed = True
             channel.close()
             raise
         return channel
+
+    def _greeted(self, event: ClientEvent | None) -> None:
+        if isinstance(event, Ready):
+            self.authenticated = event.authenticated
+        elif event is not None:
+            raise ConnectionClosed(event.why if isinstance(event, Lost) else "connection closed")
 
     def _handshake_step(self, channel: Channel, deadline: Deadline) -> ClientEvent | None:
         event = channel.ready()
@@ -339,8 +362,8 @@ class RemoteControl:
         return ConnectionClosed(event.why)
 
 
-def _exception(details: Any) -> Exception:
+def remote_exception(details: Any) -> Exception:
+    """What an answer's exception is on this side; a deadline that ended at the server first is the same timeout."""
     if isinstance(details, dict) and details.get("deadline") is True and details.get("type") == "Timeout":
         return ConnectionTimeout()
-    found = exception_factory(details)
-    return found if isinstance(found, Exception) else AveException({"message": str(details)})
+    return exception_factory(details)

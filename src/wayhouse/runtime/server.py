@@ -173,7 +173,7 @@ class Server:
         if details is not None and not conversation.closing and outbox is not None:
             conversation.wire.exception(0, farewell(details))
         with contextlib.suppress(OSError, ValueError):
-            while not send_some(conversation.sock, outbox) and time.monotonic() < until:
+            while len(outbox) and not send_some(conversation.sock, outbox) and time.monotonic() < until:
                 select.select([], [conversation.sock], [], max(0.0, until - time.monotonic()))
             conversation.sock.shutdown(sockets.SHUT_WR)
         self.engine.drop(conversation)
@@ -205,7 +205,7 @@ class Server:
     def _detach(self, conversation: Conversation) -> None:
         connection = conversation.connection
         if not isinstance(connection, ServedConnection):
-            connection.carry_on(conversation.wire.frames.rest(), bytes(conversation.wire.outbox.out))
+            connection.carry_on(conversation.wire.frames.rest(), conversation.wire.outbox.content())
             duplicate = conversation.sock.dup()
             self.engine.release(conversation)
             connection._socket = duplicate  # noqa: SLF001 - the same room

@@ -101,7 +101,9 @@ class Service:
     def stats(self) -> dict[str, Any]:
         """Connections, uptime, and per method calls, errors, p50 and p99."""
         uptime = time.monotonic() - self.begun
-        return introspect.stats(self.table, connections=len(self.connections), refused=self.refused, uptime_s=uptime)
+        return introspect.stats(
+            self.table, connections=len(self.connections), refused=self.refused, uptime_s=uptime
+        )
 
     def trace(self) -> str:
         """The stacks of all threads and asyncio tasks of this process, secrets redacted."""

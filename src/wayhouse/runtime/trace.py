@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import CodeType, FrameType
 from typing import Any, TextIO
 
@@ -24,7 +24,8 @@ HIDDEN = "<redacted>"
 MAX_VALUE = 200
 MAX_NAMES = 100
 _SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?|secret|token|auth|key|cred|cookie|digest|hmac|salt|nonce|private|pwd|pin\b", re.IGNORECASE
+    r"pass(word|wd|phrase)?|secret|token|auth|key|cred|cookie|digest|hmac|salt|nonce|private|pwd|pin\b",
+    re.IGNORECASE,
 )
 _SECRET_TEXT = re.compile(
     r"""((?:pass(?:word|wd|phrase)?|secret|token|auth\w*|key|credential\w*|cookie|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;)}\]]+)""",
@@ -35,11 +36,13 @@ _SECRET_TEXT = re.compile(
 def dump(*, values: bool = False) -> str:
     """All threads and tasks, the asking thread first. `values` adds names and shortened values of each frame."""
     parts = [f"process {os.getpid()} {_process_name()}"]
-    frames = sys._current_frames()
+    frames = sys._current_frames()  # noqa: SLF001 - it has no other name
     names = {thread.ident: thread for thread in threading.enumerate()}
     for ident in sorted(frames, key=lambda one: one != threading.get_ident()):
         thread = names.get(ident)
-        title = f"thread {thread.name!r}{' (daemon)' if thread.daemon else ''}" if thread else f"thread {ident}"
+        title = (
+            f"thread {thread.name!r}{' (daemon)' if thread.daemon else ''}" if thread else f"thread {ident}"
+        )
         parts.append(f"{title}\n{_stack(frames[ident], values=values)}")
     parts += [_task(task) for task in _tasks()]
     return "\n\n".join(parts) + "\n"
@@ -87,7 +90,9 @@ def _stack(frame: FrameType | None, *, values: bool) -> str:
 
 def _task(task: asyncio.Task[Any]) -> str:
     frames = task.get_stack(limit=20)
-    rows = [f'  File "{one.f_code.co_filename}", line {one.f_lineno}, in {one.f_code.co_name}' for one in frames]
+    rows = [
+        f'  File "{one.f_code.co_filename}", line {one.f_lineno}, in {one.f_code.co_name}' for one in frames
+    ]
     return "\n".join([f"task {task.get_name()!r} {_where(task)}", *(rows or ["  no frame"])])
 
 
@@ -98,7 +103,7 @@ def _where(task: asyncio.Task[Any]) -> str:
 
 def _tasks() -> list[asyncio.Task[Any]]:
     """The unfinished tasks of all loops; the set is a weak one that other threads may change meanwhile."""
-    known: Iterable[Any] = getattr(asyncio.tasks, "_all_tasks", None) or getattr(asyncio.tasks, "_scheduled_tasks", ())
+    known: Any = getattr(asyncio.tasks, "_all_tasks", None) or getattr(asyncio.tasks, "_scheduled_tasks", ())
     for _ in range(100):
         try:
             return [task for task in list(weakref.WeakSet(known)) if not task.done()]

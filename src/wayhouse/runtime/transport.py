@@ -1,6 +1,7 @@
 """Bytes and descriptors between a socket and a machine, without waiting. Called by the engines and the clients.
 
-Rules: one send per message, what is read goes into one reused buffer, and descriptors arrive closed-on-exec and complete.
+Rules: one send for all that waits, what is read goes into one reused buffer or, in the middle of a large message, to where it
+belongs, and descriptors arrive closed-on-exec and complete.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ import array
 import os
 import socket as sockets
 
-from wayhouse.runtime.wire import Outbox
+from wayhouse.runtime.outbox import Outbox
+from wayhouse.runtime.wire import Wire
 
 READ_AT_ONCE = 256 * 1024
 _FDS_ROOM = sockets.CMSG_SPACE(253 * 4)
+_PIECES = 1000
+_SENT_AT_ONCE = 16 * 1024 * 1024
 
 
 class CutError(OSError):
@@ -22,21 +26,43 @@ class CutError(OSError):
 def send_some(sock: sockets.socket, outbox: Outbox, flags: int = 0) -> bool:
     """Send what fits; whether all is out. Raises `OSError` when the peer is gone."""
     try:
-        while outbox.out:
-            if outbox.marks:
-                outbox.sent(_send_marked(sock, outbox, flags))
-                continue
-            count = sock.send(outbox.out, flags)
+        if not outbox.chunks and not outbox.marks:
+            out = outbox.out
+            count = sock.send(out, flags)
+            if count == len(out):
+                out.clear()
+                return True
             outbox.sent(count)
-            if outbox.out and not flags:
-                return False
+        elif not outbox.marks and len(outbox.chunks) < _PIECES:
+            outbox.sent(sock.sendmsg([*outbox.chunks, outbox.out], (), flags))
+        while outbox.out or outbox.chunks:
+            outbox.sent(_send_pieces(sock, outbox, flags))
     except (BlockingIOError, InterruptedError):
         return False
     return True
 
 
-def receive_into(sock: sockets.socket, view: memoryview, flags: int = 0) -> tuple[int, list[int]]:
-    """(bytes read, descriptors that came) on a UNIX socket. Raises `OSError`; `CutError` when some were lost."""
+def receive(sock: sockets.socket, wire: Wire, view: memoryview, flags: int = 0) -> bool:
+    """Read once, through the reused buffer `view`, and feed `wire`; False at the end. Raises `OSError`."""
+    if wire.descriptors:
+        count, fds = _receive_with_fds(sock, view, flags)
+        if count:
+            wire.feed(view[:count], fds)
+        return count > 0
+    frames = wire.frames
+    if frames.large:
+        tail = frames.tail()
+        count = sock.recv_into(tail, 0, flags)
+        frames.filled(count)
+        return count > 0
+    count = sock.recv_into(view, 0, flags)
+    if count:
+        frames.feed(view[:count])
+    return count > 0
+
+
+def _receive_with_fds(sock: sockets.socket, view: memoryview, flags: int) -> tuple[int, list[int]]:
+    """(bytes read, descriptors that came). Raises `CutError` when some were lost."""
     count, ancillary, seen, _ = sock.recvmsg_into([view], _FDS_ROOM, flags | sockets.MSG_CMSG_CLOEXEC)
     if not ancillary:
         return count, []
@@ -51,10 +77,14 @@ def receive_into(sock: sockets.socket, view: memoryview, flags: int = 0) -> tupl
     return count, list(fds)
 
 
-def _send_marked(sock: sockets.socket, outbox: Outbox, flags: int) -> int:
+def _send_pieces(sock: sockets.socket, outbox: Outbox, flags: int) -> int:
     """One send up to the next descriptors, or with the ones that are due."""
     size, fds = outbox.first()
-    with memoryview(outbox.out) as view, view[:size] as part:
-        if not fds:
-            return sock.send(part, flags)
-        return sockets.send_fds(sock, [part], fds, flags)
+    pieces = outbox.buffers(min(size, _SENT_AT_ONCE))
+    try:
+        if fds:
+            return sockets.send_fds(sock, pieces, fds, flags)
+        return sock.sendmsg(pieces, (), flags)
+    finally:
+        for piece in pieces:
+            piece.release()

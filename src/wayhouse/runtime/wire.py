@@ -7,8 +7,6 @@ connection is in the middle of can be taken out as plain data (`snapshot`) and p
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
@@ -34,16 +32,21 @@ from wayhouse.runtime.messages import (
     read_v0,
     read_v1,
 )
-from wayhouse.runtime.parts import MAX_DESCRIPTORS, MAX_PARTS, PARTS, Descriptor, Place, Taken, put_back
+from wayhouse.runtime.outbox import Outbox, close_all
+from wayhouse.runtime.parts import (
+    MAX_DESCRIPTORS,
+    MAX_PARTS,
+    PARTS,
+    Attachment,
+    Descriptor,
+    Place,
+    Taken,
+    put_back,
+)
 
 MAX_HANDSHAKE = 4096
 """The largest answer to a challenge."""
 MAX_WAITING_FDS = 253
-
-_encode = msgspec.json.Encoder()
-_encode_into = _encode.encode_into
-_pack_into = U32.pack_into
-_HEADER = b"\0\0\0\0"
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -63,81 +66,10 @@ class Broken(msgspec.Struct, frozen=True):
 ServerEvent = Opened | Call | Cancel | Credit | Broken
 
 
-class Outbox:
-    """What waits to be sent: `out`, and the descriptors that go with given positions of it."""
-
-    __slots__ = ("marks", "out")
-
-    def __init__(self) -> None:
-        self.out = bytearray()
-        self.marks: deque[tuple[int, list[int]]] = deque()
-
-    def sent(self, count: int) -> None:
-        """`count` bytes are on their way; descriptors that went with them are closed here."""
-        if count == len(self.out):
-            self.out.clear()
-        else:
-            del self.out[:count]
-        if self.marks:
-            self._close_sent(count)
-
-    def first(self) -> tuple[int, list[int]]:
-        """(how many bytes to send now, the descriptors that go with the first of them)."""
-        if self.marks[0][0]:
-            return self.marks[0][0], []
-        end = self.marks[1][0] if len(self.marks) > 1 else len(self.out)
-        return end, self.marks[0][1]
-
-    def close(self) -> None:
-        while self.marks:
-            _close_all(self.marks.popleft()[1])
-        self.out.clear()
-
-    def put(self, message: Any) -> None:
-        """Append one framed JSON message. Raises what msgspec raises, and then nothing is appended."""
-        out = self.out
-        start = len(out)
-        out += _HEADER
-        try:
-            _encode_into(message, out, -1)
-        except BaseException:
-            del out[start:]
-            raise
-        _pack_into(out, start, len(out) - start - 4)
-
-    def put_frame(self, body: bytes) -> None:
-        self.out += U32.pack(len(body))
-        self.out += body
-
-    def put_parts(self, message: Any, taken: Taken) -> None:
-        """Append a v1 message with attachments and descriptors."""
-        out = self.out
-        start = len(out)
-        if not taken.attachments:
-            self.put(message)
-        else:
-            head = _encode.encode(message)
-            size = 4 + len(head) + sum(map(len, taken.attachments))
-            out += U32.pack(size | WITH_PARTS) + U32.pack(len(head)) + head
-            for view in taken.attachments:
-                out += view
-        if taken.descriptors:
-            self.marks.append((start, [one.copy() for one in taken.descriptors]))
-
-    def _close_sent(self, count: int) -> None:
-        moved: deque[tuple[int, list[int]]] = deque()
-        for position, fds in self.marks:
-            if position < count:
-                _close_all(fds)
-            else:
-                moved.append((position - count, fds))
-        self.marks = moved
-
-
-class _Wire:
+class Wire:
     """What both ends share: frames in, an outbox, descriptors that came and are not yet claimed."""
 
-    __slots__ = ("_fds", "frames", "outbox", "version")
+    __slots__ = ("_fds", "descriptors", "frames", "outbox", "version")
 
     def __init__(self, limit: int) -> None:
         if not 1024 <= limit < WITH_PARTS:
@@ -146,6 +78,7 @@ class _Wire:
         self.outbox = Outbox()
         self._fds: deque[int] = deque()
         self.version = 0
+        self.descriptors = False
 
     def feed(self, data: Buffer, fds: Sequence[int] = ()) -> None:
         """Lend bytes (until `next` gives None or `settle`), and give the descriptors that came with them."""
@@ -157,9 +90,17 @@ class _Wire:
         self.frames.settle()
 
     def close(self) -> None:
-        _close_all(self._fds)
+        close_all(self._fds)
         self._fds.clear()
         self.outbox.close()
+
+    def _check_parts(self, taken: Taken) -> None:
+        if len(taken.places) > MAX_PARTS or len(taken.descriptors) > MAX_DESCRIPTORS:
+            raise ValueError("too many attachments or descriptors in one message")
+        if taken.descriptors and not self.descriptors:
+            raise ValueError(
+                "descriptors travel only over UNIX sockets, to a client made with descriptors=True"
+            )
 
     def _split(self, body: memoryview) -> tuple[memoryview, memoryview]:
         """(head, attachments) of a frame."""
@@ -176,7 +117,7 @@ class _Wire:
         self, root: Any, parts: list[tuple[Place, int]], fds: list[Place], raw: memoryview, number: int
     ) -> Any:
         """Put attachments and descriptors where they belong. Raises `RefusedError`."""
-        received = self._claim_fds(len(fds), number)
+        received = self._claim_fds(len(fds), number) if fds else []
         try:
             root = self._put_attachments(root, parts, raw)
             for place, descriptor in zip(fds, received, strict=True):
@@ -188,6 +129,8 @@ class _Wire:
         return root
 
     def _put_attachments(self, root: Any, parts: list[tuple[Place, int]], raw: memoryview) -> Any:
+        if len(parts) == 1 and parts[0][1] == len(raw):
+            return _put(root, parts[0][0], self.frames.keep(raw))
         if len(parts) > MAX_PARTS or any(size < 0 for _, size in parts):
             raise ValueError("too many, or of no size")
         if sum(size for _, size in parts) != len(raw):
@@ -220,19 +163,26 @@ class _CallRoot:
             self.params.kwargs[place] = value
 
 
-class ServerWire(_Wire):
+class ServerWire(Wire):
     """The server's end. `keys` gives the accepted keys, `account` the name that the kernel's credentials earn the peer.
 
     `begin` queues the challenge. Then `feed` bytes and take events with `next` until it gives None. Calls that are not
     understood are answered here; all other answers are the caller's to give by `result`, `exception`, `item` and `end`.
     """
 
-    __slots__ = ("_broken", "_keys", "_salt", "account", "key", "opened")
+    __slots__ = ("_broken", "_keys", "_salt", "account", "key", "opened", "unix")
 
     def __init__(
-        self, keys: Callable[[], Iterable[str]], *, salt: bytes, account: str = "", limit: int = LIMIT
+        self,
+        keys: Callable[[], Iterable[str]],
+        *,
+        salt: bytes,
+        account: str = "",
+        limit: int = LIMIT,
+        unix: bool = False,
     ) -> None:
         super().__init__(limit)
+        self.unix = unix
         self._keys = keys
         self._salt = salt
         self.account = account
@@ -287,7 +237,11 @@ class ServerWire(_Wire):
                 self.outbox.put(ResultId(clean(value), number) if number else Result(clean(value)))
             return
         try:
-            self._put_result(number, value)
+            if type(value) is Attachment and self.version:
+                view = value.view()
+                self.outbox.put_raw(ResultParts(number, result=None, parts=[(None, len(view))]), (view,))
+            else:
+                self._put_result(number, value)
         except (TypeError, ValueError, RecursionError):
             self.exception(number, {"type": "Exception", "message": NOT_JSON, "trace": []})
 
@@ -305,9 +259,8 @@ class ServerWire(_Wire):
         """One item of stream `number`. Raises `TypeError` for what JSON cannot carry."""
         taken = Taken()
         kept = clean(plain(taken.from_value(value)))
-        self.outbox.put_parts(
-            ResultParts(number, item=kept, parts=taken.places, fds=taken.fd_places), taken
-        )
+        self._check_parts(taken)
+        self.outbox.put_parts(ResultParts(number, item=kept, parts=taken.places, fds=taken.fd_places), taken)
 
     def end(self, number: int) -> None:
         self.outbox.put({"id": number, "end": True})
@@ -322,20 +275,27 @@ class ServerWire(_Wire):
             "opened": self.opened,
             "broken": self._broken,
             "limit": self.frames.limit,
+            "unix": self.unix,
             "rx": self.frames.rest(),
             "rx_fds": len(self._fds),
-            "tx": bytes(self.outbox.out),
+            "descriptors": self.descriptors,
+            "tx": self.outbox.content(),
             "tx_fds": [[position, len(fds)] for position, fds in self.outbox.marks],
         }
         return state, [*self._fds, *(fd for _, fds in self.outbox.marks for fd in fds)]
 
     @classmethod
-    def restore(cls, keys: Callable[[], Iterable[str]], state: dict[str, Any], fds: Sequence[int] = ()) -> Self:
+    def restore(
+        cls, keys: Callable[[], Iterable[str]], state: dict[str, Any], fds: Sequence[int] = ()
+    ) -> Self:
         """The machine of which `snapshot` was taken; it owns `fds`. Raises `KeyError`, `TypeError` or `ValueError`."""
-        wire = cls(keys, salt=state["salt"], account=state["account"], limit=state["limit"])
+        wire = cls(
+            keys, salt=state["salt"], account=state["account"], limit=state["limit"], unix=state["unix"]
+        )
         wire.key = state["key"]
         wire.opened = state["opened"]
         wire._broken = state["broken"]
+        wire.descriptors = state["descriptors"]
         wire._set_version(state["wire"])
         wire.outbox.out += state["tx"]
         waiting = deque(fds)
@@ -352,6 +312,7 @@ class ServerWire(_Wire):
         kept = plain(value)
         if taken.places or taken.fd_places:
             kept = clean(kept)
+            self._check_parts(taken)
             self.outbox.put_parts(
                 ResultParts(number, result=kept, parts=taken.places, fds=taken.fd_places), taken
             )
@@ -365,9 +326,14 @@ class ServerWire(_Wire):
         head, raw = self._split(body)
         event = read_v1(head)
         if type(event) is Call and (event.parts or event.fds or len(raw)):
-            if event.params is not None:
-                self._claim(_CallRoot(event.params), event.parts, event.fds, raw, event.id)
+            self._claim_arguments(event, raw)
         return event
+
+    def _claim_arguments(self, call: Call, raw: memoryview) -> None:
+        if call.params is not None:
+            self._claim(_CallRoot(call.params), call.parts, call.fds, raw, call.id)
+        elif self._fds:
+            raise RefusedError(f"malformed arguments: {call.bad_params}", call.id)
 
     def _open(self, body: memoryview) -> Opened:
         message = bytes(body)
@@ -376,6 +342,7 @@ class ServerWire(_Wire):
             self.key, proof = handshake.validate_hello(self._salt, hello, self._keys())
             account = self.account
             known = self.key is not None or bool(account)
+            self.descriptors = hello.fds and self.unix
             self.outbox.put(handshake.Verdict(known, 1, proof, self.frames.limit, account))
             self._set_version(1)
         else:
@@ -445,13 +412,22 @@ class Lost(msgspec.Struct, frozen=True):
 ClientEvent = Ready | Answer | Item | End | Goodbye | Lost
 
 
-class ClientWire(_Wire):
+class ClientWire(Wire):
     """The client's end. `wire=0` never offers v1; `wire=1` wants nothing less."""
 
     __slots__ = ("_authkey", "_next_id", "_nonce", "_salt", "_waiting", "opened", "server_limit", "wanted")
 
-    def __init__(self, authkey: str | None, *, nonce: bytes = b"", wire: int | None = None, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        authkey: str | None,
+        *,
+        nonce: bytes = b"",
+        wire: int | None = None,
+        limit: int = LIMIT,
+        descriptors: bool = False,
+    ) -> None:
         super().__init__(limit)
+        self.descriptors = descriptors
         self._authkey = authkey
         self._nonce = nonce
         self.wanted = wire
@@ -498,11 +474,15 @@ class ClientWire(_Wire):
             self._call_v0(method, vargs, kwargs, stream, silent, resource)
             return 0
         number = self._next_id + 1
-        if PARTS.isdisjoint(map(type, vargs)) and (not kwargs or PARTS.isdisjoint(map(type, kwargs.values()))):
+        if PARTS.isdisjoint(map(type, vargs)) and (
+            not kwargs or PARTS.isdisjoint(map(type, kwargs.values()))
+        ):
             request = Request(method, Params(vargs, kwargs), number, ms, stream, silent, resource)  # type: ignore[arg-type]
             self.outbox.put(request)
         else:
-            self._call_with_parts(Request(method, Params([], {}), number, ms, stream, silent, resource), vargs, kwargs)
+            self._call_with_parts(
+                Request(method, Params([], {}), number, ms, stream, silent, resource), vargs, kwargs
+            )
         self._next_id = number
         return number
 
@@ -515,7 +495,13 @@ class ClientWire(_Wire):
         self.outbox.put({"id": number, "credit": count})
 
     def _call_v0(
-        self, method: str, vargs: Sequence[Any], kwargs: dict[str, Any], stream: int, silent: bool, resource: Any  # noqa: FBT001
+        self,
+        method: str,
+        vargs: Sequence[Any],
+        kwargs: dict[str, Any],
+        stream: int,
+        silent: bool,  # noqa: FBT001 - passed on
+        resource: Any,
     ) -> None:
         if stream:
             raise TypeError("the server speaks the old wire, which has no streams")
@@ -526,8 +512,7 @@ class ClientWire(_Wire):
     def _call_with_parts(self, request: Request, vargs: Sequence[Any], kwargs: dict[str, Any]) -> None:
         taken = Taken()
         request.params = Params(taken.from_list(list(vargs)), taken.from_dict(kwargs))
-        if len(taken.places) > MAX_PARTS or len(taken.descriptors) > MAX_DESCRIPTORS:
-            raise ValueError("too many attachments or descriptors in one call")
+        self._check_parts(taken)
         request.parts, request.fds = taken.places, taken.fd_places
         self.outbox.put_parts(request, taken)
 
@@ -555,8 +540,11 @@ class ClientWire(_Wire):
         if self.wanted == 1 and not modern:
             return Lost("the server speaks the old wire only")
         self.version = int(modern)
+        self.descriptors = self.descriptors and modern
         if modern:
-            self.outbox.put_frame(handshake.make_hello(self._salt, self._authkey, self._nonce))
+            self.outbox.put_frame(
+                handshake.make_hello(self._salt, self._authkey, self._nonce, fds=self.descriptors)
+            )
         else:
             self.outbox.put_frame(handshake.make_digest(message, self._authkey))
         return None
@@ -597,12 +585,6 @@ def _put(root: Any, place: Place, part: Any) -> Any:
     if place is None and isinstance(root, _CallRoot):
         raise LookupError("a call has no place of that name")
     return put_back(root, place, part)
-
-
-def _close_all(fds: Iterable[int]) -> None:
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
 
 
 def _safe(details: Any) -> Any:

@@ -38,11 +38,21 @@ class DockerImages:
         self._client = client
         self._instance = instance
         self._ours = f"{LABEL}.instance={instance}"
+        self._pruning = asyncio.Lock()
+        self._builds = 0
 
     async def build(self, request: BuildRequest, say: Say) -> None:
         context = Path(request.context)
         if not await asyncio.to_thread(context.is_dir):
             raise EngineError(f"The source of the app is gone: {context} is not a directory.")
+        async with self._pruning:  # the layers of a running build look like left-overs
+            self._builds += 1
+        try:
+            await self._build_patiently(request, context, say)
+        finally:
+            self._builds -= 1
+
+    async def _build_patiently(self, request: BuildRequest, context: Path, say: Say) -> None:
         for attempt in range(BUILD_ATTEMPTS):
             try:
                 await self._build_once(request, context, say)
@@ -116,9 +126,13 @@ class DockerImages:
                     say(f"Removed image {tag}")
             if await self._client.find(f"images/{image['Id']}/json") is None:
                 freed += int(image.get("Size") or 0)
+        async with self._pruning:
+            return freed if self._builds else freed + await self._prune_layers()
+
+    async def _prune_layers(self) -> int:
         dangling = {"dangling": ["true"], "label": [self._ours]}
         answer = await self._client.ask("POST", "images/prune", filters=dangling)
-        return freed + int(answer.get("SpaceReclaimed") or 0) + await self._prune_build_cache()
+        return int(answer.get("SpaceReclaimed") or 0) + await self._prune_build_cache()
 
     async def _prune_build_cache(self) -> int:
         params = {"keep-storage": BUILD_CACHE_BYTES, "reserved-space": BUILD_CACHE_BYTES}
