@@ -5,7 +5,6 @@ import pytest
 from tests.parts.house import house
 from wayhouse.chutes import examples
 from wayhouse.chutes.engines.fake import FakeEngine
-from wayhouse.chutes.engines.fake import FakeEngine
 from wayhouse.gateway import demo
 
 
