@@ -6,7 +6,7 @@ import platform
 import sys
 from pathlib import Path
 
-from bench import idle, install, processes, requests, scale, watchers
+from bench import idle, install, processes, requests, rpc, scale, watchers
 
 ALL = {
     "requests": requests,
@@ -14,6 +14,7 @@ ALL = {
     "watchers": watchers,
     "idle": idle,
     "scale": scale,
+    "rpc": rpc,
     "processes": processes,
 }
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -26,12 +26,13 @@ from wayhouse.runtime.exceptions import (
     exception_factory,
 )
 from wayhouse.runtime.frames import LIMIT
+from wayhouse.runtime.messages import Answer
 from wayhouse.runtime.remote import CREDIT, remote_exception
 from wayhouse.runtime.remote_stream import Notification
 from wayhouse.runtime.serving import time_left
 from wayhouse.runtime.stream_sockets import Address, checked_address, new_socket, socket_address, tune
 from wayhouse.runtime.transport import READ_AT_ONCE, receive, send_some
-from wayhouse.runtime.wire import Answer, ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
+from wayhouse.runtime.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
 
 RETRY_S = 0.1
 

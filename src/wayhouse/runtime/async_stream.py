@@ -13,7 +13,8 @@ from typing import Any, Self
 import msgspec
 
 from wayhouse.runtime.exceptions import exception_factory
-from wayhouse.runtime.wire import Answer, End, Item
+from wayhouse.runtime.messages import Answer
+from wayhouse.runtime.wire import End, Item
 
 
 class AsyncStream:

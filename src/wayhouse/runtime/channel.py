@@ -45,15 +45,23 @@ class Channel:
         """The next event. Raises `ConnectionTimeout` or `ConnectionClosed`."""
         if self._early:
             return self._early.popleft()
+        wire = self.wire
+        frames = wire.frames
         while True:
-            event = self.wire.next()
+            if frames.pos == frames.end:
+                self._fill(deadline)
+            event = wire.next()
             if event is not None:
                 return event
-            self._fill(deadline)
+            if frames.pos != frames.end:
+                self._fill(deadline)
 
     def ready(self) -> ClientEvent | None:
         """The next event, if it is here already."""
-        return self._early.popleft() if self._early else self.wire.next()
+        if self._early:
+            return self._early.popleft()
+        frames = self.wire.frames
+        return self.wire.next() if frames.pos != frames.end else None
 
     def after_reading(self, deadline: Deadline) -> ClientEvent | None:
         """Read once; the next event, if that made one."""
@@ -65,11 +73,13 @@ class Channel:
         self.sock.close()
 
     def _fill(self, deadline: Deadline) -> None:
-        left = deadline.left_ms()
-        if left is not None and not self._poll.poll(left):
-            raise ConnectionTimeout
+        if deadline is not FOREVER:
+            left = deadline.left_ms()
+            if left is not None and not self._poll.poll(left):
+                raise ConnectionTimeout
         wire = self.wire
-        wire.settle()
+        if wire.frames.pos != wire.frames.end:
+            wire.settle()
         try:
             alive = receive(self.sock, wire, self._view)
         except OSError as error:

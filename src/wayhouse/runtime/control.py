@@ -264,7 +264,7 @@ class Control(Process, Upcalls):
             self.log(f"no trace could be left: {error}")
 
     def _each_turn(self) -> None:
-        if self._joins is not None:
+        if self._joins is not None and self._joins.due:
             self._joins.settle()
 
     def _finish(self) -> None:

@@ -125,10 +125,15 @@ class Conversation:
     @property
     def held(self) -> bool:
         """Whether no further call may be taken at the moment."""
-        if self.closing or self.frozen or len(self.wire.outbox) > HIGH_WATER:
+        outbox = self.wire.outbox
+        if (
+            self.closing
+            or self.frozen
+            or len(outbox.out) > HIGH_WATER
+            or (outbox.chunks and len(outbox) > HIGH_WATER)
+        ):
             return True
-        running = len(self.deferred)
-        return running > 0 and (self.wire.version == 0 or running >= MAX_DEFERRED)
+        return bool(self.deferred) and (self.wire.version == 0 or len(self.deferred) >= MAX_DEFERRED)
 
     @property
     def quiet(self) -> bool:
@@ -137,10 +142,12 @@ class Conversation:
 
     def work(self) -> None:
         """Serve every call that has come and may be served."""
-        take = self.wire.next
+        wire = self.wire
+        take, frames, outbox, serving = wire.next, wire.frames, wire.outbox, self.serving
+        serving.conversation = self
         begun = _clock()
-        self.backlog = False
-        while not self.held:
+        self.backlog = self.held
+        while not self.backlog:
             event = take()
             if event is None:
                 break
@@ -148,10 +155,13 @@ class Conversation:
                 begun = self._call(event, begun)
             else:
                 self._event(event)
-        else:
-            self.backlog = True
-            self.wire.settle()
-        self.serving.call = None
+            if self.deferred or self.closing or outbox.chunks or len(outbox.out) > HIGH_WATER:
+                self.backlog = self.held
+            elif frames.pos == frames.end:
+                break
+        if self.backlog:
+            wire.settle()
+        serving.call = None
         if self.streams:
             self.pump()
 
@@ -248,7 +258,6 @@ class Conversation:
             self._start(call, row)
             return _clock()
         serving = self.serving
-        serving.conversation = self
         serving.call = call
         serving.deadline = time.monotonic() + call.ms / 1000 if call.ms else 0.0
         try:

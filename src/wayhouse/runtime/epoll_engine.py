@@ -99,10 +99,15 @@ class EpollEngine(BaseEngine):
             conversation.queued = True
             self._ready.append(conversation)
 
+    def enter(self) -> None:
+        """Say that this thread runs the loop, for `current_call`."""
+        serving.set(self.serving)
+
     def step(self, timeout_s: float | None) -> int:
         """Wait for something to do, at most `timeout_s`, and do it; how many descriptors were ready."""
-        serving.set(self.serving)
-        events = self._epoll.poll(self._patience(timeout_s), 1024)
+        if self._ready or self._posted or self._timers:
+            timeout_s = self._patience(timeout_s)
+        events = self._epoll.poll(timeout_s, 1024)
         conversations = self.conversations
         for fd, mask in events:
             conversation = conversations.get(fd)
@@ -115,11 +120,8 @@ class EpollEngine(BaseEngine):
                 self._watchers[fd](mask)
         if self._timers:
             self._ring()
-        for _ in range(len(self._ready)):
-            conversation = self._ready.popleft()
-            conversation.queued = False
-            if not conversation.gone:
-                self.turn(conversation)
+        if self._ready:
+            self._catch_up()
         return len(events)
 
     def close(self) -> None:
@@ -127,13 +129,20 @@ class EpollEngine(BaseEngine):
         self._epoll.close()
         os.close(self._wake)
 
-    def _patience(self, timeout_s: float | None) -> float:
+    def _patience(self, timeout_s: float | None) -> float | None:
         if self._ready or self._posted:
             return 0
         if not self._timers:
-            return -1 if timeout_s is None else timeout_s
+            return timeout_s
         left = max(0.0, self._timers[0][0] - time.monotonic())
         return left if timeout_s is None else min(left, timeout_s)
+
+    def _catch_up(self) -> None:
+        for _ in range(len(self._ready)):
+            conversation = self._ready.popleft()
+            conversation.queued = False
+            if not conversation.gone:
+                self.turn(conversation)
 
     def _ring(self) -> None:
         now = time.monotonic()

@@ -229,7 +229,7 @@ class ConnectionClosed(NetworkError):
 
 
 class ConnectionTimeout(NetworkError):
-    code = "timed-out"
+    code = "connection-timed-out"
     text = "timed out"
 
 
@@ -256,7 +256,7 @@ class ConnectionReset(NetworkError):
 class FrameTooLong(NetworkError, OverflowError):
     """A peer announces more bytes than are taken; nothing that follows on that connection can be read."""
 
-    code = "too-large"
+    code = "frame-too-long"
     status = 413
     text = "frame too long"
 

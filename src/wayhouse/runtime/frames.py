@@ -39,10 +39,11 @@ class Frames:
     """`feed` lends or copies bytes, `next` gives one frame's body as a view or None, `settle` ends the loan.
 
     A view is good until the next `feed` or `settle`; `keep` makes it last. `marked` says whether the frame given last
-    had the mark of attachments (only when `marks` is set, else such a length is oversize).
+    had the mark of attachments (only when `marks` is set, else such a length is oversize). When `pos` equals `end` there is
+    nothing left, which a caller in a hurry may look at.
     """
 
-    __slots__ = ("_end", "_own", "_pos", "_view", "large", "limit", "marked", "marks")
+    __slots__ = ("_own", "_view", "end", "large", "limit", "marked", "marks", "pos")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
@@ -51,108 +52,108 @@ class Frames:
         self.large = False
         self._own: bytearray | None = None
         self._view = memoryview(b"")
-        self._pos = 0
-        self._end = 0
+        self.pos = 0
+        self.end = 0
 
     def feed(self, data: Buffer) -> None:
         """Take `data` after what is left; it must stay as it is until `settle`, which `next` calls when it gives None."""
         view = memoryview(data)
         self.large = False
-        if self._end > self._pos:
+        if self.end > self.pos:
             self._append(view)
             return
         self._own = None
         self._view = view
-        self._pos = 0
-        self._end = len(view)
+        self.pos = 0
+        self.end = len(view)
 
     def next(self) -> memoryview | None:
         """The next whole frame's body. Raises `OversizeError`."""
-        start = self._pos + 4
-        if start > self._end:
-            if start - 4 < self._end:
+        start = self.pos + 4
+        if start > self.end:
+            if start - 4 < self.end:
                 self.settle()
             return None
-        size = _length(self._view, self._pos)[0]
+        size = _length(self._view, self.pos)[0]
         if size > self.limit:
             size = self._checked(size)
         elif self.marked:
             self.marked = False
         end = start + size
-        if end > self._end:
+        if end > self.end:
             self.settle()
-            self.large = end - self._end >= LARGE
+            self.large = end - self.end >= LARGE
             return None
-        self._pos = end
+        self.pos = end
         return self._view[start:end]
 
     def settle(self) -> None:
         """Copy what is left of a loan, so that the lender may reuse its buffer."""
-        if self._pos == self._end:
-            self._own, self._view, self._pos, self._end = None, _EMPTY, 0, 0
+        if self.pos == self.end:
+            self._own, self._view, self.pos, self.end = None, _EMPTY, 0, 0
         elif self._own is None:
-            left = bytearray(self._view[self._pos : self._end])
+            left = bytearray(self._view[self.pos : self.end])
             self._own = left
             self._view = memoryview(left)
-            self._pos = 0
-            self._end = len(left)
+            self.pos = 0
+            self.end = len(left)
 
     def discard(self) -> None:
         """Forget what came."""
-        self._own, self._view, self._pos, self._end, self.large = None, _EMPTY, 0, 0, False
+        self._own, self._view, self.pos, self.end, self.large = None, _EMPTY, 0, 0, False
 
     def keep(self, part: memoryview) -> memoryview:
         """A part of the frame given last, for good: a copy, or the buffer itself where nothing else is in it."""
-        if self._own is None or self._end != self._pos or len(part) < 4096:
+        if self._own is None or self.end != self.pos or len(part) < 4096:
             return memoryview(bytes(part))
         return part.toreadonly()
 
     def rest(self) -> bytes:
         """What came after the last whole frame (for a hand-over)."""
-        return bytes(self._view[self._pos : self._end])
+        return bytes(self._view[self.pos : self.end])
 
     def __len__(self) -> int:
-        return self._end - self._pos
+        return self.end - self.pos
 
     def tail(self) -> memoryview:
         """Where the next bytes of the frame under way belong; room is made as they come, not as they are announced."""
-        have = self._end - self._pos
-        if self._own is None or self._end == len(self._own) or self._pos:
+        have = self.end - self.pos
+        if self._own is None or self.end == len(self._own) or self.pos:
             size = have + min(self.missing(), max(GROWTH, have))
             own = bytearray(size)
-            own[:have] = self._view[self._pos : self._end]
-            self._own, self._view, self._pos, self._end = own, memoryview(own), 0, have
-        return self._view[self._end :]
+            own[:have] = self._view[self.pos : self.end]
+            self._own, self._view, self.pos, self.end = own, memoryview(own), 0, have
+        return self._view[self.end :]
 
     def filled(self, count: int) -> None:
         """`count` bytes were read into `tail`."""
-        self._end += count
+        self.end += count
         self.large = self.missing() >= LARGE
 
     def missing(self) -> int:
         """How many bytes the frame under way still wants, 0 when its length is not known."""
-        if self._end - self._pos < 4:
+        if self.end - self.pos < 4:
             return 0
-        size = int(_length(self._view, self._pos)[0]) & ~WITH_PARTS
-        return max(0, size + 4 - (self._end - self._pos))
+        size = int(_length(self._view, self.pos)[0]) & ~WITH_PARTS
+        return max(0, size + 4 - (self.end - self.pos))
 
     def _append(self, data: memoryview) -> None:
         own = self._own
         if own is None:
-            own = bytearray(self._view[self._pos : self._end])
-            self._pos, self._end = 0, len(own)
+            own = bytearray(self._view[self.pos : self.end])
+            self.pos, self.end = 0, len(own)
         self._view = _EMPTY
         try:
-            del own[self._end :]
-            if self._pos:
-                del own[: self._pos]
+            del own[self.end :]
+            if self.pos:
+                del own[: self.pos]
             own += data
         except BufferError:  # somebody kept a view
-            own = own[self._pos : self._end] + data
-        self._pos = 0
+            own = own[self.pos : self.end] + data
+        self.pos = 0
         self._own = own
         self._view = memoryview(own)
-        self._end = len(own)
+        self.end = len(own)
 
     def _checked(self, size: int) -> int:
         bare = size & ~WITH_PARTS

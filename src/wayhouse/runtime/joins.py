@@ -23,14 +23,14 @@ class Joins:
         self._joined = joined
         self._log = log
         self._waiting: dict[int, Process] = {}
-        self._due: list[Process] = []
+        self.due: list[Process] = []
 
     def add(self, proc: Process) -> None:
         """May be called twice for one process: the second entry disappears when the first is joined."""
         try:
             fd = os.pidfd_open(proc.pid)
         except (OSError, WayhouseError):
-            self._due.append(proc)  # gone, or never started: `settle` tells
+            self.due.append(proc)  # gone, or never started: `settle` tells
             self._engine.wake()
             return
         self._waiting[fd] = proc
@@ -38,7 +38,7 @@ class Joins:
 
     def settle(self) -> None:
         """Join those that have ended."""
-        due, self._due = self._due, []
+        due, self.due = self.due, []
         for proc in due:
             self._join(proc)
 
@@ -47,7 +47,7 @@ class Joins:
         proc = self._waiting.pop(fd)
         with contextlib.suppress(OSError):
             os.close(fd)
-        self._due.append(proc)
+        self.due.append(proc)
 
     def _join(self, proc: Process) -> None:
         try:

@@ -7,11 +7,16 @@ call costs one decode; only a bad one is looked at member by member, in the orig
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from wayhouse.runtime.parts import Place
+
+_MAX_INT = 2**53
+MAX_QUOTED = 16_384
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_INT)]
 
 
 class Params(msgspec.Struct, gc=False):
@@ -19,7 +24,7 @@ class Params(msgspec.Struct, gc=False):
     kwargs: dict[str, Any]
 
 
-class Call(msgspec.Struct):
+class Call(msgspec.Struct, gc=False):
     """A call as the server sees it.
 
     `params` is None when they are malformed (`bad_params` says how they looked). `ms` is how many milliseconds the caller
@@ -30,12 +35,12 @@ class Call(msgspec.Struct):
     params: Params | None
     resource: Any = None
     silent: bool = msgspec.field(default=False, name="async")
-    id: int = 0
-    ms: int = 0
-    stream: int = 0
+    id: Count = 0
+    ms: Count = 0
+    stream: Count = 0
     parts: list[tuple[Place, int]] = []
     fds: list[Place] = []
-    bad_params: str = ""
+    bad_params: str = msgspec.field(default="", name="")
 
 
 class Cancel(msgspec.Struct, gc=False):
@@ -64,7 +69,7 @@ class _Control(msgspec.Struct):
     id: int = 0
 
 
-class Request(msgspec.Struct, omit_defaults=True):
+class Request(msgspec.Struct, omit_defaults=True, gc=False):
     """A call as the client writes it."""
 
     method: str
@@ -102,12 +107,13 @@ class ResultParts(msgspec.Struct, omit_defaults=True):
     fds: list[Place] = []
 
 
-class Reply(msgspec.Struct):
-    """Whatever a server writes, as the client reads it."""
+class Answer(msgspec.Struct, gc=False):
+    """Whatever a server writes, as the client reads it; as an event, call `id` (0 on wire v0) is answered, with `exception`
+    when that is set, else with `result`."""
 
+    id: int = 0
     result: Any = msgspec.UNSET
     exception: Any = msgspec.UNSET
-    id: int = 0
     item: Any = msgspec.UNSET
     end: bool = False
     parts: list[tuple[Place, int]] = []
@@ -127,10 +133,8 @@ class RefusedError(Exception):
 _v0 = msgspec.json.Decoder(_CallV0).decode
 _v1 = msgspec.json.Decoder(Call).decode
 _control = msgspec.json.Decoder(_Control).decode
-_reply = msgspec.json.Decoder(Reply).decode
+_reply = msgspec.json.Decoder(Answer).decode
 _BAD = (ValueError, RecursionError)
-_MAX_INT = 2**53
-MAX_QUOTED = 16_384
 
 
 def read_v0(body: memoryview) -> Call:
@@ -148,12 +152,12 @@ def read_v1(body: memoryview) -> Call | Cancel | Credit:
         call = _v1(body)
     except _BAD:
         return _control_or_call(bytes(body))
-    if call.params is None or call.bad_params or call.id < 0 or call.ms < 0 or call.stream < 0:
+    if call.params is None:
         return _by_member(bytes(body), wire=1)
     return call
 
 
-def read_reply(body: memoryview) -> Reply | None:
+def read_reply(body: memoryview) -> Answer | None:
     """An answer; None when it is none."""
     try:
         return _reply(body)
@@ -165,11 +169,11 @@ def read_reply(body: memoryview) -> Reply | None:
         return None
 
 
-def _loose_reply(found: Any) -> Reply | None:
+def _loose_reply(found: Any) -> Answer | None:
     """An original server may write NaN, which msgspec refuses."""
     if not isinstance(found, dict):
         return None
-    return Reply(found.get("result", msgspec.UNSET), found.get("exception", msgspec.UNSET))
+    return Answer(0, found.get("result", msgspec.UNSET), found.get("exception", msgspec.UNSET))
 
 
 def _control_or_call(raw: bytes) -> Call | Cancel | Credit:

@@ -25,6 +25,7 @@ _encode = msgspec.json.Encoder().encode
 _encode_into = msgspec.json.Encoder().encode_into
 _two_lengths = struct.Struct(">II").pack
 _pack_into = U32.pack_into
+_length = U32.pack
 _HEADER = b"\0\0\0\0"
 
 
@@ -98,8 +99,7 @@ class Outbox:
         _pack_into(out, start, len(out) - start - 4)
 
     def put_frame(self, body: bytes) -> None:
-        self.out += U32.pack(len(body))
-        self.out += body
+        self.out += _length(len(body)) + body
 
     def put_parts(self, message: Any, taken: Taken) -> None:
         """Append a v1 message with attachments and descriptors."""

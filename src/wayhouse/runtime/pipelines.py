@@ -10,33 +10,29 @@ from typing import Any, Protocol, Self
 class Pending:
     """A call of a pipeline; its `result` is there when the pipeline was left."""
 
-    __slots__ = ("_done", "_error", "_result", "kwargs", "method", "vargs")
+    __slots__ = ("error", "finished", "kwargs", "method", "value", "vargs")
 
     def __init__(self, method: str, vargs: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.method = method
         self.vargs = vargs
         self.kwargs = kwargs
-        self._done = False
-        self._result: Any = None
-        self._error: Exception | None = None
+        self.finished = False
+        self.value: Any = None
+        self.error: Exception | None = None
 
     def settle(self, result: Any) -> None:
-        self._done, self._result = True, result
+        self.finished, self.value = True, result
 
     def fail(self, error: Exception) -> None:
-        self._done, self._error = True, error
-
-    @property
-    def done(self) -> bool:
-        return self._done
+        self.finished, self.error = True, error
 
     def result(self) -> Any:
         """Raises what the server answered, or `RuntimeError` before the pipeline was run."""
-        if not self._done:
+        if not self.finished:
             raise RuntimeError(f"{self.method} is not answered yet: leave the pipeline first")
-        if self._error is not None:
-            raise self._error
-        return self._result
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 class Runner(Protocol):

@@ -16,18 +16,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import msgspec
+from msgspec import UNSET
 
 from wayhouse.runtime.blocking import BlockingConnection
 from wayhouse.runtime.channel import FOREVER, Channel, Ended
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionTimeout, exception_factory
 from wayhouse.runtime.frames import LIMIT
-from wayhouse.runtime.messages import Params, RequestV0
+from wayhouse.runtime.messages import Answer, Params, RequestV0
 from wayhouse.runtime.pipelines import Pending, Pipeline
 from wayhouse.runtime.remote_stream import Notification, RemoteStream
 from wayhouse.runtime.serving import time_left
 from wayhouse.runtime.stream_sockets import Address
-from wayhouse.runtime.wire import Answer, ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
+from wayhouse.runtime.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
 
 ASYNC_S = 1.0
 """How long a call whose answer is not wanted may wait to connect and to be sent."""
@@ -216,44 +217,36 @@ class RemoteControl:
         rest = iter(calls)
         more: Pending | None = next(rest, None)
         while more is not None or waiting or order:
-            if len(waiting) + len(order) <= WINDOW // 2:
+            if more is not None and len(waiting) + len(order) <= WINDOW // 2:
+                ms = deadline.left_ms() or 0
                 while (
                     more is not None
                     and len(waiting) + len(order) < WINDOW
                     and len(wire.outbox) < WINDOW_BYTES
                 ):
-                    self._queue(wire, more, deadline, waiting, order)
+                    number = wire.call(more.method, more.vargs, more.kwargs, ms=ms, resource=self.profile)
+                    if number:
+                        waiting[number] = more
+                    else:
+                        order.append(more)
                     more = next(rest, None)
                 channel.send(deadline)
             event: ClientEvent | None = channel.event(deadline)
             while event is not None:
-                self._settle(event, waiting, order)
+                call = waiting.pop(event.id, None) if type(event) is Answer else None
+                if call is None or event.exception is not UNSET:  # type: ignore[union-attr]
+                    self._settle(event, call, order)
+                else:
+                    call.finished, call.value = True, event.result  # type: ignore[union-attr]
                 event = channel.ready()
 
-    def _queue(
-        self,
-        wire: ClientWire,
-        call: Pending,
-        deadline: Deadline,
-        waiting: dict[int, Pending],
-        order: deque[Pending],
-    ) -> None:
-        number = wire.call(
-            call.method, call.vargs, call.kwargs, ms=deadline.left_ms() or 0, resource=self.profile
-        )
-        if number:
-            waiting[number] = call
-        else:
-            order.append(call)
-
-    def _settle(self, event: ClientEvent, waiting: dict[int, Pending], order: deque[Pending]) -> None:
-        if type(event) is not Answer:
+    def _settle(self, event: ClientEvent, call: Pending | None, order: deque[Pending]) -> None:
+        """What is not the plain result of a numbered call."""
+        if call is None and isinstance(event, Answer) and not event.id and order:
+            call = order.popleft()
+        if call is None or not isinstance(event, Answer):
             self._aside(event)
-            return
-        call = waiting.pop(event.id, None) if event.id else (order.popleft() if order else None)
-        if call is None:
-            self._aside(event)
-        elif event.exception is msgspec.UNSET:
+        elif event.exception is UNSET:
             call.settle(event.result)
         else:
             call.fail(remote_exception(event.exception))
@@ -261,7 +254,8 @@ class RemoteControl:
     def _call(self, method: str, vargs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         deadline = self._deadline()
         channel = self._channel or self._ready(deadline)
-        number = channel.wire.call(method, vargs, kwargs, ms=deadline.left_ms() or 0, resource=self.profile)
+        ms = 0 if deadline is FOREVER else deadline.left_ms() or 0
+        number = channel.wire.call(method, vargs, kwargs, ms=ms, resource=self.profile)
         try:
             channel.send(deadline)
             while True:
@@ -272,7 +266,7 @@ class RemoteControl:
         except (ConnectionTimeout, KeyboardInterrupt):
             self._forget(number)
             raise
-        if event.exception is msgspec.UNSET:
+        if event.exception is UNSET:
             return event.result
         raise remote_exception(event.exception)
 

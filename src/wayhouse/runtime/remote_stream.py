@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionTimeout, exception_factory
-from wayhouse.runtime.wire import Answer, End, Item
+from wayhouse.runtime.messages import Answer
+from wayhouse.runtime.wire import End, Item
 
 if TYPE_CHECKING:
     from wayhouse.runtime.remote import RemoteControl

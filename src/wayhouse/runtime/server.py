@@ -148,12 +148,16 @@ class Server:
     def loop(self, interval_s: float | None, each_turn: Callable[[], None]) -> None:
         """Serve until `end`; `idle` is called whenever nothing happened for `interval_s`."""
         patience = interval_s if interval_s is not None and interval_s >= 0 else None
+        self.engine.enter()
+        step = self.engine.step
+        begun = time.monotonic()
         while not self._ended:
-            begun = time.monotonic()
-            ready = self.engine.step(patience)
+            ready = step(patience)
             each_turn()
-            if not ready and patience is not None and time.monotonic() - begun >= patience * 0.9:
-                self.upcalls.idle()
+            if patience is not None:
+                if not ready and time.monotonic() - begun >= patience * 0.9:
+                    self.upcalls.idle()
+                begun = time.monotonic()
 
     def close(self, details: Any = None) -> None:
         """Close the listeners, say the last message to everybody, close all. No upcalls."""

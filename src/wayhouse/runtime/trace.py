@@ -71,7 +71,7 @@ def hickup(frame: FrameType | None) -> str:
 
 def arm_faulthandler(number: int = signal.SIGUSR2, file: TextIO | int = 2) -> None:
     """From now on signal `number` writes the stacks of all threads to `file`, even while the interpreter is stuck."""
-    faulthandler.register(number, file=file, all_threads=True, chain=False)  # type: ignore[arg-type]
+    faulthandler.register(number, file=file, all_threads=True, chain=False)
 
 
 def redact(text: str) -> str:

@@ -17,12 +17,12 @@ from wayhouse.runtime import handshake
 from wayhouse.runtime.coerce import FLAT, NOT_JSON, clean, plain
 from wayhouse.runtime.frames import LIMIT, U32, WITH_PARTS, Buffer, Frames, OversizeError
 from wayhouse.runtime.messages import (
+    Answer,
     Call,
     Cancel,
     Credit,
     Params,
     RefusedError,
-    Reply,
     Request,
     RequestV0,
     Result,
@@ -47,6 +47,9 @@ from wayhouse.runtime.parts import (
 MAX_HANDSHAKE = 4096
 """The largest answer to a challenge."""
 MAX_WAITING_FDS = 253
+MAX_STARTS = 1000
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -217,7 +220,14 @@ class ServerWire(Wire):
                     return self._open(body)
                 if self.version == 0:
                     return read_v0(body)
-                return self._read_v1(body)
+                if self.frames.marked:
+                    return self._read_v1(body)
+                event = read_v1(body)
+                return (
+                    event
+                    if type(event) is not Call or not (event.fds or event.parts)
+                    else self._read_v1(body)
+                )
             except RefusedError as refused:
                 if not refused.silent:
                     self.exception(refused.number, refused.message)
@@ -232,9 +242,10 @@ class ServerWire(Wire):
         """Answer call `number` (v0 has none). What JSON cannot carry is answered as an exception."""
         if type(value) in FLAT:
             try:
-                self.outbox.put(ResultId(value, number) if number else Result(value))
+                body = b'{"result":' + _encode(value)
             except UnicodeEncodeError:
-                self.outbox.put(ResultId(clean(value), number) if number else Result(clean(value)))
+                body = b'{"result":' + _encode(clean(value))
+            self.outbox.put_frame(body + b',"id":%d}' % number if number else body + b"}")
             return
         try:
             if type(value) is Attachment and self.version:
@@ -377,14 +388,6 @@ class Ready(msgspec.Struct, frozen=True):
     account: str = ""
 
 
-class Answer(msgspec.Struct, gc=False):
-    """Call `id` (0 on wire v0) is answered: with `result`, or with `exception` when that is set."""
-
-    id: int
-    result: Any
-    exception: Any = msgspec.UNSET
-
-
 class Item(msgspec.Struct, gc=False):
     """One item of stream `id`; `cost` is how many bytes of credit it used."""
 
@@ -415,7 +418,7 @@ ClientEvent = Ready | Answer | Item | End | Goodbye | Lost
 class ClientWire(Wire):
     """The client's end. `wire=0` never offers v1; `wire=1` wants nothing less."""
 
-    __slots__ = ("_authkey", "_next_id", "_nonce", "_salt", "_waiting", "opened", "server_limit", "wanted")
+    __slots__ = ("_authkey", "_next_id", "_nonce", "_salt", "_starts", "opened", "server_limit", "wanted")
 
     def __init__(
         self,
@@ -434,7 +437,7 @@ class ClientWire(Wire):
         self._salt: bytes | None = None
         self.opened = False
         self._next_id = 0
-        self._waiting = 0  # answers that v0 still owes
+        self._starts: dict[str, bytes] = {}
         self.server_limit = limit
 
     def receive(self, data: Buffer, fds: Sequence[int] = ()) -> list[ClientEvent]:
@@ -469,21 +472,18 @@ class ClientWire(Wire):
         resource: Any = None,
     ) -> int:
         """Queue a call; gives its id (0 on v0). Raises `TypeError`/`ValueError` for what the wire cannot carry."""
+        if not (kwargs or stream or silent) and resource is None and FLAT.issuperset(map(type, vargs)):
+            try:
+                return self._call_simply(method, vargs, ms)
+            except UnicodeEncodeError:
+                pass
         kwargs = kwargs or {}
         if self.version == 0:
             self._call_v0(method, vargs, kwargs, stream, silent, resource)
             return 0
-        number = self._next_id + 1
-        if PARTS.isdisjoint(map(type, vargs)) and (
-            not kwargs or PARTS.isdisjoint(map(type, kwargs.values()))
-        ):
-            request = Request(method, Params(vargs, kwargs), number, ms, stream, silent, resource)  # type: ignore[arg-type]
-            self.outbox.put(request)
-        else:
-            self._call_with_parts(
-                Request(method, Params([], {}), number, ms, stream, silent, resource), vargs, kwargs
-            )
-        self._next_id = number
+        number = self._next_id = self._next_id + 1
+        request = Request(method, Params(vargs, kwargs), number, ms, stream, silent, resource)  # type: ignore[arg-type]
+        self._call_slowly(request)
         return number
 
     def cancel(self, number: int) -> None:
@@ -493,6 +493,29 @@ class ClientWire(Wire):
 
     def credit(self, number: int, count: int) -> None:
         self.outbox.put({"id": number, "credit": count})
+
+    def _call_simply(self, method: str, vargs: Sequence[Any], ms: int) -> int:
+        """The usual call, of a few plain values: what does not change between calls of a method is kept ready."""
+        start = self._starts.get(method) or self._start_of(method)
+        body = start + _encode(vargs)
+        if self.version == 0:
+            body += b',"kwargs":{}},"async":false}'
+            number = 0
+        else:
+            number = self._next_id = self._next_id + 1
+            body += (
+                b',"kwargs":{}},"id":%d,"ms":%d}' % (number, ms) if ms else b',"kwargs":{}},"id":%d}' % number
+            )
+        self.outbox.put_frame(body)
+        return number
+
+    def _start_of(self, method: str) -> bytes:
+        if len(self._starts) >= MAX_STARTS:
+            self._starts.clear()
+        resource = b"" if self.version else b',"resource":null'
+        start = b'{"method":' + _encode(method) + resource + b',"params":{"vargs":'
+        self._starts[method] = start
+        return start
 
     def _call_v0(
         self,
@@ -507,14 +530,28 @@ class ClientWire(Wire):
             raise TypeError("the server speaks the old wire, which has no streams")
         if not PARTS.isdisjoint(map(type, vargs)) or not PARTS.isdisjoint(map(type, kwargs.values())):
             raise TypeError("the server speaks the old wire, which carries no attachments")
-        self.outbox.put(RequestV0(method, resource, Params(list(vargs), kwargs), silent))
+        params = Params(clean(plain(list(vargs))), clean(plain(kwargs)))
+        self.outbox.put(RequestV0(method, clean(plain(resource)), params, silent))
 
-    def _call_with_parts(self, request: Request, vargs: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    def _call_slowly(self, request: Request) -> None:
+        """With attachments, or arguments that have to be made fit for JSON. Raises `TypeError`, `ValueError`."""
         taken = Taken()
-        request.params = Params(taken.from_list(list(vargs)), taken.from_dict(kwargs))
-        self._check_parts(taken)
-        request.parts, request.fds = taken.places, taken.fd_places
-        self.outbox.put_parts(request, taken)
+        vargs, kwargs = request.params.vargs, request.params.kwargs
+        if not PARTS.isdisjoint(map(type, vargs)):
+            vargs = taken.from_list(vargs)
+        if kwargs and not PARTS.isdisjoint(map(type, kwargs.values())):
+            kwargs = taken.from_dict(kwargs)
+        request.params = Params(plain(vargs), plain(kwargs))
+        if taken.places or taken.fd_places:
+            self._check_parts(taken)
+            request.parts, request.fds = taken.places, taken.fd_places
+        try:
+            self.outbox.put_parts(request, taken)
+        except UnicodeEncodeError:
+            request.method = clean(request.method)
+            request.resource = clean(plain(request.resource))
+            request.params = Params(clean(request.params.vargs), clean(request.params.kwargs))
+            self.outbox.put_parts(request, taken)
 
     def _open(self, body: memoryview) -> ClientEvent | None:
         message = bytes(body)
@@ -556,25 +593,34 @@ class ClientWire(Wire):
         return handshake.is_proven(verdict.proof, self._authkey, self._salt, self._nonce)
 
     def _read(self, body: memoryview) -> ClientEvent | None:
-        head, raw = self._split(body)
+        marked = self.frames.marked
+        head, raw = self._split(body) if marked else (body, body[:0])
         reply = read_reply(head)
         if reply is None:
             return Lost("the server's answer makes no sense")
+        if (
+            not marked
+            and reply.result is not msgspec.UNSET
+            and not reply.fds
+            and (reply.id or not self.version)
+        ):
+            return reply
+        return self._read_other(reply, raw, len(body) + 4)
+
+    def _read_other(self, reply: Answer, raw: memoryview, cost: int) -> ClientEvent | None:
         if self.version and reply.id == 0:
             return Goodbye(reply.exception) if reply.exception is not msgspec.UNSET else None
         if reply.exception is not msgspec.UNSET:
-            return Answer(reply.id, None, reply.exception)
+            return reply
         if reply.end:
             return End(reply.id)
         if reply.parts or reply.fds or len(raw):
             self._claim_reply(reply, raw)
         if reply.item is not msgspec.UNSET:
-            return Item(reply.id, reply.item, len(body) + 4)
-        if reply.result is msgspec.UNSET:
-            return Lost("the server's answer makes no sense")
-        return Answer(reply.id, reply.result)
+            return Item(reply.id, reply.item, cost)
+        return reply if reply.result is not msgspec.UNSET else Lost("the server's answer makes no sense")
 
-    def _claim_reply(self, reply: Reply, raw: memoryview) -> None:
+    def _claim_reply(self, reply: Answer, raw: memoryview) -> None:
         if reply.item is not msgspec.UNSET:
             reply.item = self._claim(reply.item, reply.parts, reply.fds, raw, reply.id)
         else:

@@ -428,3 +428,11 @@ def test_memory_of_a_pipeline_is_bounded(server: Any) -> None:
         calls = ((("x" * 1000),) for _ in range(20_000))
         assert len(remote.many("size", calls)) == 20_000
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000
+
+
+def test_arguments_are_made_fit_for_json_as_results_are(remote: RemoteControl) -> None:
+    assert remote.echo((1, {b"k": b"\xff"})) == [1, {"k": "\ufffd"}]
+    assert remote.echo(value="\ud800") == "?"
+    with pytest.raises(TypeError, match="NOT JSON"):
+        remote.echo({1, 2})
+    assert remote.echo(1) == 1

@@ -260,7 +260,10 @@ def test_v1_calls_answers_and_exceptions() -> None:
     assert event == Call("add", Params([1, 2], {"x": None}), id=1, ms=500)
     server.result(1, [3])
     server.exception(2, {"type": "E", "message": "m"})
-    assert client.receive(taken(server)) == [Answer(1, [3]), Answer(2, None, {"type": "E", "message": "m"})]
+    assert client.receive(taken(server)) == [
+        Answer(1, [3]),
+        Answer(2, exception={"type": "E", "message": "m"}),
+    ]
 
 
 def test_v1_cancel_credit_items_and_goodbye() -> None:
