@@ -26,7 +26,7 @@ test: $(VENV)/.dev ## Everything; installs the outside parts that tests use (Deb
 test-fast: $(VENV)/.dev ## Without outside parts
 	@$(BIN)/pytest -m "not external" $(ARGS)
 
-bench: $(VENV)/.dev ## All benchmarks; rewrites docs/benchmarks.md
+bench: $(VENV)/.bench ## All benchmarks; rewrites docs/benchmarks.md
 	@$(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/.dev ## Put the code in order
@@ -53,6 +53,11 @@ $(VENV)/.dev: $(VENV)/bin/python requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.in
+	@echo "Installing what the benchmarks measure against into $(VENV) (once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/bench.in
+	@touch $@
 
 clean: ## Remove what was made
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

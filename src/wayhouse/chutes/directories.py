@@ -16,6 +16,8 @@ from wayhouse.base.errors import UnavailableError
 from wayhouse.base.ids import short_id
 from wayhouse.base.settings import Paths
 
+MANY_FILES = 200
+
 
 class Directories:
     def __init__(self, paths: Paths, *, container_uid: int, min_free_bytes: int) -> None:
@@ -81,7 +83,7 @@ class Directories:
         if bundle.exists():
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.sync()  # the change will rely on the tree, and the archive goes when the change is over
+            _sync_tree(bundle)  # the change will rely on it, and the archive goes when the change is over
             bundle.rename(target)
 
     def give_back_source(self, bundle: Path, source: str) -> None:
@@ -108,3 +110,17 @@ class Directories:
 
     def uploads(self) -> set[str]:
         return {path.name for path in self._uploads.iterdir()} if self._uploads.is_dir() else set()
+
+
+def _sync_tree(folder: Path) -> None:
+    """To disk: file by file, which is quick for what a bundle is as a rule; with many files the whole system at once."""
+    paths = [path for path in folder.rglob("*") if not path.is_symlink()]
+    if len(paths) > MANY_FILES:
+        os.sync()
+        return
+    for path in (*paths, folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -16,8 +16,9 @@ from typing import Any
 
 from wayhouse.base.tasks import Tasks
 from wayhouse.runtime import methods, outcome
-from wayhouse.runtime.conversation import FAILURES, Conversation, Running
+from wayhouse.runtime.conversation import FAILURES, Conversation
 from wayhouse.runtime.engine import IN, OUT, BaseEngine
+from wayhouse.runtime.running import Running
 from wayhouse.runtime.service import Service
 from wayhouse.runtime.serving import serving
 from wayhouse.runtime.streams import Generated

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from wayhouse.runtime import methods, outcome
 from wayhouse.runtime.coerce import NOT_JSON
@@ -16,6 +16,7 @@ from wayhouse.runtime.exceptions import Exit
 from wayhouse.runtime.messages import Call, Cancel, Credit
 from wayhouse.runtime.methods import Caller, Row
 from wayhouse.runtime.parts import Descriptor
+from wayhouse.runtime.running import Engine, Running
 from wayhouse.runtime.serving import Serving
 from wayhouse.runtime.streams import DONE, NOTHING, Generated, Stream, Subscription
 from wayhouse.runtime.wire import Broken, Opened, ServerEvent, ServerWire
@@ -33,45 +34,6 @@ BATCH = 64
 
 FAILURES = (Exception, SystemExit, GeneratorExit)
 _clock = time.perf_counter_ns
-
-
-class Engine(Protocol):
-    """What runs a conversation: it owns sockets, threads and tasks."""
-
-    def defer(self, conversation: Conversation, running: Running) -> None:
-        """Run a call elsewhere; then `conversation.finish`."""
-
-    def advance(self, conversation: Conversation, stream: Generated) -> None:
-        """Take the items of a stream elsewhere; then `conversation.advanced`."""
-
-    def opened(self, conversation: Conversation) -> None: ...
-
-    def exit(self, error: Exit) -> None:
-        """A method asks for the end of the server."""
-
-    def expire_at(self, moment: float, conversation: Conversation, key: int) -> None:
-        """Call `conversation.expire(key)` at `moment` (monotonic)."""
-
-    def stream_closed(self, stream: Generated) -> None:
-        """Nobody takes its items any more."""
-
-    def soon(self, conversation: Conversation) -> None:
-        """There is more to do for this client when the others had their turn."""
-
-
-class Running:
-    """A call that runs elsewhere, or a stream that a task feeds. `handle` is the engine's."""
-
-    __slots__ = ("begun", "call", "handle", "key", "over", "row", "serving")
-
-    def __init__(self, call: Call, row: Row, key: int, serving: Serving) -> None:
-        self.call = call
-        self.row = row
-        self.key = key
-        self.serving = serving
-        self.handle: Any = None
-        self.over = False
-        self.begun = _clock()
 
 
 class Conversation:

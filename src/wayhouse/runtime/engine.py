@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from wayhouse.runtime import handshake, methods
-from wayhouse.runtime.conversation import FAILURES, Conversation, Running
+from wayhouse.runtime.conversation import FAILURES, Conversation
 from wayhouse.runtime.exceptions import Exit
 from wayhouse.runtime.parts import Attachment
+from wayhouse.runtime.running import Running
 from wayhouse.runtime.service import Service
 from wayhouse.runtime.serving import Serving, serving
 from wayhouse.runtime.stream_sockets import peer_credentials, tune

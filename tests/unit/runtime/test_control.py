@@ -1,4 +1,4 @@
-# covers: runtime/server.py, runtime/conversation.py, runtime/service.py, runtime/methods.py, runtime/outcome.py
+# covers: runtime/server.py, runtime/conversation.py, runtime/running.py, runtime/service.py, runtime/methods.py, runtime/outcome.py
 # covers: runtime/engine.py, runtime/epoll_engine.py, runtime/embedded.py, runtime/joins.py, runtime/hickup.py
 # covers: runtime/transport.py, runtime/serving.py, runtime/coerce.py
 """The server, asked by raw bytes as an original client would."""

@@ -1,4 +1,4 @@
-# covers: runtime/messages.py, runtime/outbox.py, runtime/parts.py
+# covers: runtime/messages.py, runtime/outbox.py, runtime/parts.py, runtime/wire_end.py, runtime/server_wire.py, runtime/client_wire.py
 """The machines by themselves: no sockets, no threads."""
 
 from __future__ import annotations
@@ -565,3 +565,10 @@ def test_limits_are_checked() -> None:
 
 def _bytes(found: dict[str, Any]) -> Any:
     return bytes.fromhex(found["hex"]) if set(found) == {"hex"} else found
+
+
+def test_a_stranger_cannot_fill_memory_before_the_handshake() -> None:
+    wire = old_server()
+    assert [type(event) for event in wire.receive(struct.pack(">I", 5000))] == [Broken]
+    (answer,) = answers(wire)
+    assert answer["exception"]["type"] == "OverflowError"
