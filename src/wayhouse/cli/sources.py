@@ -62,12 +62,13 @@ def find(text: str, extra: Extra) -> Bundle | Order:
         raise BadInputError("--checkout is for addresses; a folder is sent as it is.")
     if text == "-":
         return _Stream(extra)
-    if not path.exists() and "/" not in text:
-        path = examples.folders().get(text, path)
-    if path.is_dir():
-        return _Folder(path, extra)
-    if path.is_file():
-        return _Archive(path, extra)
+    with contextlib.suppress(OSError, ValueError):  # what no file system takes as a name names nothing
+        if not path.exists() and "/" not in text:
+            path = examples.folders().get(text, path)
+        if path.is_dir():
+            return _Folder(path, extra)
+        if path.is_file():
+            return _Archive(path, extra)
     raise BadInputError(f"There is no folder or file {text}. Give a folder, a tar archive or an address.")
 
 

@@ -53,6 +53,11 @@ def test_an_example_that_ships_is_found_by_its_name(tmp_path, monkeypatch):
     assert find("hello", Extra()).name() == "hello"
 
 
+def test_a_name_that_is_too_long_names_nothing():
+    with pytest.raises(BadInputError, match="no folder or file"):
+        find("x" * 5000, Extra())
+
+
 @pytest.mark.parametrize(
     ("start", "media"), [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"name", "x-tar")]
 )
