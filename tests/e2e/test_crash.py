@@ -29,6 +29,7 @@ class Lab:
 
     def __init__(self, data: Path, engine: str, env: dict[str, str]) -> None:
         self.engine = engine
+        self.docker = env.get("WAYHOUSE_CHUTES_DOCKER_SOCKET", "")
         self.data = data
         self.good = GatewayProcess(data, engine=engine, env=env)
         self.bad = GatewayProcess(data, engine=engine, env=env, command=CRASHING)
@@ -89,7 +90,10 @@ class Lab:
 
         def names(*command: str) -> list[str]:
             out = subprocess.run(
-                ["docker", *command, "--filter", label], check=True, capture_output=True, text=True
+                ["docker", "--host", f"unix://{self.docker}", *command, "--filter", label],
+                check=True,
+                capture_output=True,
+                text=True,
             )
             return out.stdout.split()
 
