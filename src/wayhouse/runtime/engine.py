@@ -6,6 +6,7 @@ timer and how a thread speaks to the loop. Rule: whatever one connection does, a
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import select
@@ -32,7 +33,7 @@ LINGER_S = 2.0
 TAKEN_AT_ONCE = 16
 
 
-class BaseEngine:
+class BaseEngine(abc.ABC):
     """Owns the sockets of a server's clients. `on_open`, `on_lost` and `on_exit` are the server's."""
 
     def __init__(self, service: Service, *, threads: int = 16) -> None:
@@ -46,22 +47,22 @@ class BaseEngine:
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
 
+    @abc.abstractmethod
     def watch(self, conversation: Conversation, mask: int) -> None:
         """From now on `readable` and `turn` are called as `mask` says."""
-        raise NotImplementedError
 
-    def unwatch(self, conversation: Conversation) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def unwatch(self, conversation: Conversation) -> None: ...
 
-    def call_at(self, moment: float, action: Callable[[], None]) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def call_at(self, moment: float, action: Callable[[], None]) -> None: ...
 
+    @abc.abstractmethod
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the loop's thread; called from any thread."""
-        raise NotImplementedError
 
-    def soon(self, conversation: Conversation) -> None:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def soon(self, conversation: Conversation) -> None: ...
 
     def welcome(self, sock: sockets.socket) -> Conversation:
         """Serve a socket that was just accepted: the handshake first."""
@@ -158,7 +159,7 @@ class BaseEngine:
     def exit(self, error: Exit) -> None:
         self.on_exit(error)
 
-    def stream_closed(self, stream: Generated) -> None:
+    def stream_closed(self, stream: Generated) -> None:  # noqa: B027 - a loop may have nothing to do
         """Nothing to wake here: a thread looks before each item."""
 
     def expire_at(self, moment: float, conversation: Conversation, key: int) -> None:
