@@ -26,7 +26,8 @@ test: $(VENV)/.dev ## Everything; installs the outside parts that tests use (Deb
 test-fast: $(VENV)/.dev ## Without outside parts
 	@$(BIN)/pytest -m "not external" $(ARGS)
 
-bench: $(VENV)/.bench ## All benchmarks; rewrites docs/benchmarks.md
+bench: $(VENV)/.bench ## All benchmarks (ARGS=rpc: one); rewrites docs/benchmarks.md
+	@tools/install-test-parts
 	@$(BIN)/python -m bench $(ARGS)
 
 format: $(VENV)/.dev ## Put the code in order
@@ -38,6 +39,8 @@ lock: $(VENV)/.dev ## Rewrite the locked versions (needs the network)
 		requirements/build.in pyproject.toml -o requirements/run.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
 		requirements/build.in pyproject.toml --extra dev -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		requirements/bench.in -c requirements/dev.txt -o requirements/bench.txt
 
 $(VENV)/bin/python:
 	@tools/make-venv $(PYTHON) $(VENV)
@@ -54,9 +57,9 @@ $(VENV)/.dev: $(VENV)/bin/python requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.bench: $(VENV)/.dev requirements/bench.in
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
 	@echo "Installing what the benchmarks measure against into $(VENV) (once) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/bench.in
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 clean: ## Remove what was made

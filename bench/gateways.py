@@ -16,9 +16,11 @@ def running(
     engine: str = "sandbox",
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
+    command: Sequence[str] = ("-m", "wayhouse.gateway"),
 ) -> Iterator[GatewayProcess]:
     """`engine="fake"`: the real daemon with an engine that does nothing, to measure the daemon alone."""
-    command = ("-m", "tests.parts.fake_gateway") if engine == "fake" else ("-m", "wayhouse.gateway")
+    if engine == "fake":
+        command = ("-m", "tests.parts.fake_gateway")
     real = "sandbox" if engine == "fake" else engine
     gateway = GatewayProcess(folder / "data", engine=real, command=command, options=options, env=env)
     gateway.start()

@@ -17,6 +17,9 @@ ROUNDS = 30
 BULK = ["head", "-c", "2000000", "/dev/zero"]
 BALLAST_MB = 200
 STEP_S = 0.1
+PAUSE_S = 0.02
+ROW = 10
+IN_A_ROW = "each of 10 starts in a row, large owner: `Zygote.spawn`"
 
 
 def run() -> Table:
@@ -24,7 +27,7 @@ def run() -> Table:
         "Processes",
         f"Medians of {ROUNDS} interleaved rounds. A start is synchronized: it returns when the child has its signal handlers; "
         "an end is until the status is known. 'Polled' waits for a child as AVE did: it asks each 0.1 s. The large owner holds "
-        f"{BALLAST_MB} MB. Output: 2 MB of zeros from `head`.",
+        f"{BALLAST_MB} MB. Before each is a pause of {PAUSE_S * 1000:.0f} ms, in which a `Zygote` forks its next child. Output: 2 MB of zeros from `head`.",
         ("what", "ms", "against the first of its kind"),
     )
     starts = _starts()
@@ -62,9 +65,11 @@ def _starts() -> dict[str, float]:
                 "start and end, large owner: `Process`": _process,
                 "start and end, large owner: `Zygote.spawn`": lambda: zygote.spawn("os:getpid").join(10),
                 "start alone, large owner: `Zygote.spawn`": lambda: zygote.spawn("os:getpid"),
+                IN_A_ROW: lambda: [zygote.spawn("os:getpid") for _ in range(ROW)],
             }
         )
         del ballast
+        large[IN_A_ROW] /= ROW
     finally:
         zygote.close()
     return {**small, **large}
@@ -75,6 +80,7 @@ def _interleaved(ways: dict[str, Callable[[], object]], rounds: int = ROUNDS) ->
     took: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
+            time.sleep(PAUSE_S)
             begun = time.perf_counter()
             way()
             took[name].append((time.perf_counter() - begun) * 1000)

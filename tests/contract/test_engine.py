@@ -29,6 +29,8 @@ from wayhouse.chutes.engines.sandbox.engine import SandboxEngine
 from wayhouse.chutes.engines.sandbox.processes import PACKAGES
 from wayhouse.chutes.model import EngineError, LogLine, PortBinding, Restart
 from wayhouse.chutes.ports import BuildRequest, Container, ContainerSpec, Engine, Mount
+from wayhouse.runtime import trace_ask, trace_box
+from wayhouse.runtime.family import Label, family
 
 __all__ = ["docker_socket", "python_base_image"]
 
@@ -249,6 +251,7 @@ class TestEngine:
         stopped = await kit.engine.container(spec.name)
         assert stopped is not None
         assert (stopped.state.state, stopped.state.exit_code) in {("exited", 143), ("exited", 137)}
+        assert (stopped.pid, stopped.shim) == (None, None)
         await kit.engine.start(spec.name)
         await kit.wait_for_state(spec.name, "running")
         await kit.engine.remove(spec.name)
@@ -351,6 +354,19 @@ class TestEngine:
 class TestRunning:
     """With programs that really run."""
 
+    async def test_its_processes_are_known(self, running: Kit) -> None:
+        kit = running
+        spec = await kit.run()
+        seen = await kit.engine.container(spec.name)
+        assert seen is not None
+        assert seen.pid is not None
+        labels = {seen.shim or seen.pid: Label(belongs_to=kit.chute)}
+        tree = family(labels)
+        assert seen.pid in {one.pid for one in tree}
+        assert any("main.py" in one.command for one in tree)
+        assert {one.belongs_to for one in tree} == {kit.chute}
+        assert [one.pid for one in await kit.engine.containers()] == [seen.pid]
+
     async def test_a_new_daemon_finds_everything(self, running: Kit) -> None:
         kit = running
         spec = await kit.run()
@@ -382,8 +398,12 @@ class TestRunning:
         assert {"bad", "no end"} <= set(lines)
         assert sum(line.count("x") for line in lines) == 40000
         assert 0 < len(await kit.lines(spec.name, tail=5)) <= 5  # Docker counts the parts of long lines
-        stamps = [line.timestamp async for line in kit.engine.logs(spec.name, tail=1000)]
+        whole = [line async for line in kit.engine.logs(spec.name, tail=1000)]
+        stamps = [line.timestamp for line in whole]
         assert all(stamp.endswith("Z") and len(stamp) == 30 for stamp in stamps)
+        middle = stamps[150]
+        since = [line async for line in kit.engine.logs(spec.name, tail=1, since=middle)]
+        assert since == [line for line in whole if line.timestamp >= middle]
 
     async def test_exit_codes_and_no_restart(self, running: Kit) -> None:
         spec = await running.run("raise SystemExit(7)", ready=False)
@@ -729,6 +749,33 @@ class TestSandbox:
         }
         await kit.engine.start(spec.name)
         await kit.wait_for_line(spec.name, "ready")
+
+    async def test_a_shim_can_be_asked_where_it_is_and_its_app_is_never_signalled(
+        self, tmp_path: Path
+    ) -> None:
+        traces = tmp_path / "trace"
+        kit = Kit(make_sandbox(tmp_path, traces=traces), tmp_path, None)
+        try:
+            spec = await kit.run()
+            seen = await kit.engine.container(spec.name)
+            assert seen is not None
+            assert seen.shim is not None
+            (head,) = trace_box.boxes(traces).values()
+            assert (head.pid, head.name, head.role, head.belongs_to) == (
+                seen.shim,
+                spec.name,
+                "shim",
+                kit.chute,
+            )
+            assert "shim/loop.py" in await asyncio.to_thread(
+                trace_ask.collect, traces, seen.shim, timeout_s=30
+            )
+            held = {os.readlink(path) for path in Path(f"/proc/{seen.pid}/fd").iterdir()}
+            assert not any(str(traces) in target for target in held), "the file is the shim's alone"
+            await kit.engine.stop(spec.name, grace_s=1)
+            assert list(traces.iterdir()) == []
+        finally:
+            await kit.clean()
 
     async def test_apps_reach_the_gateway(self, tmp_path: Path) -> None:
         path = tmp_path / "apps.sock"

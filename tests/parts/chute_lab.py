@@ -164,7 +164,7 @@ class ChuteLab:
             uploads=self.uploads,
             engine=self.engine,
             states=self.states,
-            logs=ChuteLogs(self.engine, self.store, self.events),
+            logs=ChuteLogs(self.engine, self.store, self.events, self.clock),
         )
         self.reconciler = Reconciler(self.engine, self.store, self.directories, self.ledger, self.clock)
         await self.ledger.start()

@@ -16,8 +16,9 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from wayhouse import __version__
-from wayhouse.api.client_errors import ProblemError, StrangeAnswerError
-from wayhouse.api.client_events import frames
+from wayhouse.api.client_errors import ProblemError, StrangeAnswerError, UnreachableError
+from wayhouse.api.client_events import Event, events
+from wayhouse.api.client_grace import GRACE_S, Grace
 from wayhouse.api.client_transport import Place, Trust, connect, reaching
 from wayhouse.api.table import JSON, TAR, Channel, Endpoint, ReplyT, decode_reply
 from wayhouse.base import codec
@@ -46,11 +47,13 @@ class Client:
         token: str | None = None,
         trust: Trust | None = None,
         answer_s: float = ANSWER_S,
+        grace_s: float = GRACE_S,
     ) -> None:
         self.place = place
         self._token = token
         self._trust = trust or Trust()
         self._answer_s = answer_s
+        self._grace_s = grace_s
 
     def __repr__(self) -> str:
         return f"Client({self.place})"
@@ -86,15 +89,33 @@ class Client:
             return _decode(row, _read(response))
 
     def follow(self, channel: Channel, *, query: Query | None = None, **path: str | int) -> Iterator[str]:
-        """The frames of a stream until the gateway says that it is over.
+        """The frames of a stream until the gateway says that it is over, each of them once.
 
-        Raises as `call` does, and `UnreachableError` when the connection is lost; the stream is not opened again.
+        A stream that `resumes` is taken up again where it was when the connection is lost, since a gateway that is
+        restarted or upgraded comes back soon; `UnreachableError` is raised once it stays away, and at once for other
+        streams. Raises as `call` does.
         """
-        headers = {"Accept": "text/event-stream"}
-        with self._asking("GET", target(channel.path, path, query), headers, b"", SILENCE_S) as response:
+        grace = Grace(self._grace_s if channel.resumes else 0.0)
+        cursor: str | None = None
+        where = target(channel.path, path, query)
+        while True:
+            try:
+                for event in self._events(where, cursor, grace):
+                    cursor = event.cursor or cursor
+                    if event.data is not None:
+                        yield event.data
+            except (UnreachableError, ProblemError) as error:
+                grace.wait(error)
+            else:
+                return
+
+    def _events(self, where: str, cursor: str | None, grace: Grace) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream", **({} if cursor is None else {"Last-Event-ID": cursor})}
+        with self._asking("GET", where, headers, b"", SILENCE_S) as response:
             if not (response.getheader("Content-Type") or "").startswith("text/event-stream"):
                 raise StrangeAnswerError(f"What answers at {self.place} does not stream.")
-            yield from frames(response)
+            grace.reached()
+            yield from events(response)
 
     @contextlib.contextmanager
     def _asking(

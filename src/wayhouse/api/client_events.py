@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from wayhouse.api.client_errors import StrangeAnswerError, UnreachableError
 
@@ -17,12 +17,19 @@ class Lines(Protocol):
     def readline(self, limit: int = ..., /) -> bytes: ...
 
 
-def frames(lines: Lines) -> Iterator[str]:
-    """The data of each event up to `event: end`.
+class Event(NamedTuple):
+    """`data` is None where only the id was told; `cursor` is the last id there was, None before the first."""
+
+    data: str | None
+    cursor: str | None
+
+
+def events(lines: Lines) -> Iterator[Event]:
+    """Each event up to `event: end`.
 
     Raises `UnreachableError` when the connection ends before that, `StrangeAnswerError` for a line without end.
     """
-    event, data = "", list[str]()
+    event, data, cursor, told = "", list[str](), None, None
     while raw := lines.readline(MOST_LINE + 1):
         if len(raw) > MOST_LINE:
             raise StrangeAnswerError("The gateway sends a line that has no end.")
@@ -32,10 +39,11 @@ def frames(lines: Lines) -> Iterator[str]:
         if line:
             event = value if name == "event" else event
             data += [value] if name == "data" else []
+            cursor = (value or None) if name == "id" and "\0" not in value else cursor
             continue
         if event == END:
             return
-        if data:
-            yield "\n".join(data)
-        event, data = "", []
+        if data or cursor != told:
+            yield Event("\n".join(data) if data else None, cursor)
+        event, data, told = "", [], cursor
     raise UnreachableError("The connection to the gateway was lost.")

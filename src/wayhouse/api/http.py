@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from wayhouse.api.cors import Cors
 from wayhouse.api.origin import demand_same_origin
 from wayhouse.api.routes import Routes
 from wayhouse.api.streams import refuse, serve_events, serve_socket
-from wayhouse.api.table import Call, Channel, Endpoint, Incoming, Reply, Rows
+from wayhouse.api.table import Call, Channel, Endpoint, Frames, Incoming, Reply, Rows
 from wayhouse.base import codec
 from wayhouse.base.errors import MethodNotAllowedError, NotFoundError
 from wayhouse.base.metrics import Metrics
@@ -194,7 +194,7 @@ class Api:
             await refuse(problems.reply_for(nothing), scope, send)
             return
 
-        async def open_frames(incoming: Incoming) -> AsyncIterator[str | bytes]:
+        async def open_frames(incoming: Incoming) -> Frames:
             return await self._open(bound, path, headers, scope, incoming)
 
         await serve_socket(open_frames, scope, receive, send)
@@ -208,19 +208,17 @@ class Api:
         receive: Receive,
         send: Send,
     ) -> None:
-        async def open_frames(incoming: Incoming) -> AsyncIterator[str | bytes]:
+        async def open_frames(incoming: Incoming) -> Frames:
             return await self._open(bound, path, headers, scope, incoming)
 
-        await serve_events(open_frames, headers, self._cors.headers(headers), receive, send)
+        await serve_events(open_frames, scope, self._cors.headers(headers), receive, send)
 
     async def _open(
         self, bound: _Bound, path: dict[str, str], headers: dict[str, str], scope: Scope, incoming: Incoming
-    ) -> AsyncIterator[str | bytes]:
+    ) -> Frames:
         identity = await self._identify(bound.row.right, headers, scope)
         self._demand(bound.row.right, identity, path)
-        frames: AsyncIterator[str | bytes] = await bound.run(
-            self._call(identity, path, headers, scope), incoming
-        )
+        frames: Frames = await bound.run(self._call(identity, path, headers, scope), incoming)
         return frames
 
     async def _no_such_method(

@@ -13,6 +13,16 @@ from wayhouse.api.problems import MEDIA, Problem
 from wayhouse.api.table import JSON, TAR, Channel, Endpoint, Rows
 
 REF = "#/components/schemas/{name}"
+_RESUME = [
+    {
+        "name": name,
+        "in": place,
+        "required": False,
+        "description": "Go on after this cursor, which is the `id` of the last event that came",
+        "schema": {"type": "string"},
+    }
+    for name, place in (("resume", "query"), ("Last-Event-ID", "header"))
+]
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}]
 
 
@@ -75,8 +85,11 @@ def _operation(row: Endpoint[Any], schema_of: Mapping[str, Any]) -> dict[str, An
 
 
 def _stream(channel: Channel) -> dict[str, Any]:
+    head = _head("get", channel.path, channel.summary, channel.right)
+    if channel.resumes:
+        head["parameters"] += _RESUME
     return {
-        **_head("get", channel.path, channel.summary, channel.right),
+        **head,
         "description": "A WebSocket; with `Accept: text/event-stream` the same frames as server-sent events.",
         "responses": {
             "200": {

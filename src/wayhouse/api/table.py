@@ -7,7 +7,7 @@ the typed client and the rights check are all made from them; nothing about an e
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -135,21 +135,34 @@ class Endpoint(msgspec.Struct, Generic[ReplyT], frozen=True, kw_only=True):
         return f"{self.method} {self.path}"
 
 
-Frames = AsyncIterator[str | bytes]
+class Frame(NamedTuple):
+    """A frame and the cursor to come back with for what follows it. Without a text (None) it only tells the cursor."""
+
+    text: str | None
+    cursor: str
+
+
+Frames = AsyncIterator[str | bytes | Frame]
 Opener = Callable[[Any, Call, "Incoming"], Awaitable[Frames]]
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """What the other side of a channel sends: text frames, or nothing ever (`is_deaf`) on an SSE stream."""
+    """What the other side of a channel sends: text frames, or nothing ever (`is_deaf`) on an SSE stream.
+
+    `resume` is the cursor of the last frame that it has had before, None if it begins.
+    """
 
     frames: AsyncIterator[str]
     is_deaf: bool = False
+    resume: str | None = None
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
     """A stream: a WebSocket, and under the same path server-sent events for `Accept: text/event-stream`.
 
-    `opener` raises before anything is accepted (so the refusal is plain HTTP) or returns the frames to send.
+    `opener` raises before anything is accepted (so the refusal is plain HTTP) or returns the frames to send. A channel
+    that `resumes` sends cursors with its frames and goes on after the one that a client comes back with; the others are
+    live only, and whoever comes back subscribes again.
     """
 
     path: str
@@ -158,6 +171,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     opener: Opener
     frame: Any = str
     also: tuple[str, ...] = ()
+    resumes: bool = False
 
 
 def endpoint(

@@ -33,6 +33,9 @@ _DISK = {
 }
 """Primary result codes that blame the machine and not the statement; SQLite may have ended the transaction itself."""
 
+_TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK")
+_SAVEPOINT = ("SAVEPOINT step", "RELEASE step", "ROLLBACK TO step")
+
 log = logging.getLogger(__name__)
 
 
@@ -43,14 +46,21 @@ class _Write(NamedTuple):
 
 
 class Database:
-    """One file, many rooms. `close` waits until everything queued is on disk."""
+    """One file, many rooms. `close` waits until everything queued is on disk.
 
-    def __init__(self, path: Path) -> None:
+    `on_trial`: nothing that is done before `confirm`, a schema's steps among it, is seen by anybody else or left on disk; for
+    a process that prepares to take over from one that must be able to go on with the file as it is.
+    """
+
+    def __init__(self, path: Path, *, on_trial: bool = False) -> None:
         self.path = path
+        self._on_trial = on_trial
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._writer = _connect(path)
-            self._reader = _connect(path)
+            self._reader = self._writer if on_trial else _connect(path)
+            if on_trial:
+                self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.DatabaseError as error:
             raise PermanentError(
                 f"The database {path} cannot be opened: {error}. Restore it from a backup or move it away to start anew."
@@ -62,6 +72,9 @@ class Database:
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._is_closed = False
         self._writing = threading.Lock()
+        self._may_write = threading.Event()
+        if not on_trial:
+            self._may_write.set()
         self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
@@ -78,12 +91,14 @@ class Database:
 
     def _migrate(self, room: str, number: int, step: str) -> None:
         note = f"INSERT OR REPLACE INTO schema_steps VALUES ('{room}', {number})"  # noqa: S608 - our own words
+        begin, end, undo = _SAVEPOINT if self._on_trial else _TRANSACTION
         with self._writing:
             try:
-                self._writer.executescript(f"BEGIN;{step};{note};COMMIT;")
+                for statement in (begin, *_statements(step), note, end):
+                    self._writer.execute(statement)
             except sqlite3.Error as error:
                 if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+                    self._writer.execute(undo)
                 raise PermanentError(
                     f"The database {self.path} cannot be brought up to date ({room} step {number}): {error}."
                 ) from error
@@ -107,8 +122,29 @@ class Database:
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         return self._reader.execute(sql, parameters).fetchall()
 
+    async def hold(self) -> None:
+        """Write what waits, then nothing more until `go_on`: another process may write meanwhile."""
+        await self.write(lambda _: None)
+        with self._writing:
+            self._may_write.clear()
+
+    def go_on(self) -> None:
+        """After `hold`."""
+        self._may_write.set()
+
+    def confirm(self) -> None:
+        """End the trial: what was done is kept, and writing begins. Raises `UnavailableError` when the disk does not take it."""
+        try:
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise UnavailableError(f"The state cannot be written to disk ({error}).") from error
+        self._on_trial = False
+        self._reader = _connect(self.path)
+        self._may_write.set()
+
     def close(self) -> None:
         self._is_closed = True
+        self._may_write.set()
         self._queue.put(None)
         self._thread.join()
         self._reader.close()
@@ -123,6 +159,7 @@ class Database:
             if None in batch:
                 open_ = False
             with self._writing:
+                self._may_write.wait()
                 self._commit([write for write in batch if write is not None])
 
     def _commit(self, batch: list[_Write]) -> None:
@@ -167,6 +204,17 @@ def _answer(future: asyncio.Future[Any], result: Any, failure: BaseException | N
         future.set_exception(failure)
     else:
         future.set_result(result)
+
+
+def _statements(script: str) -> list[str]:
+    """The statements of a script; `executescript` would end the transaction that is open."""
+    found, rest = list[str](), ""
+    for piece in script.split(";"):
+        rest += piece + ";"
+        if sqlite3.complete_statement(rest):
+            found.append(rest)
+            rest = ""
+    return [one for one in found if one.strip(" \n\t;")]
 
 
 def _connect(path: Path) -> Connection:

@@ -67,7 +67,8 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
-    """A container of ours as the engine sees it now."""
+    """A container of ours as the engine sees it now. `pid` is its first process and `shim` the process of ours that watches
+    over it, both as the host sees them; None where there is none now."""
 
     name: str
     chute: str
@@ -75,6 +76,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     change_id: int
     image: str
     state: ServiceState
+    pid: int | None = None
+    shim: int | None = None
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -151,8 +154,11 @@ class Engine(Protocol):
 
     async def container(self, name: str) -> Container | None: ...
 
-    def logs(self, name: str, *, tail: int = 200, follow: bool = False) -> AsyncIterator[LogLine]:
+    def logs(
+        self, name: str, *, tail: int = 200, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
         """The last `tail` lines, then, if `follow`, new ones until the container is removed or stops for good.
+        With `since`, a line's timestamp, all lines from that moment on in place of the last `tail`.
         Standard output and standard error, in order of time. A missing container yields nothing."""
         ...
 

@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from wayhouse.base.errors import BadInputError, WayhouseError
-from wayhouse.cli import audit, change, check, chute, login, status, token, up, user, version
+from wayhouse.cli import (
+    audit,
+    change,
+    check,
+    chute,
+    login,
+    ps,
+    status,
+    token,
+    trace,
+    up,
+    upgrade,
+    user,
+    version,
+)
 from wayhouse.cli.command import Data, Fingerprint, Gateway, Insecure, Json
 from wayhouse.cli.screen import Screen
 from wayhouse.cli.wanted import Wanted
@@ -73,7 +87,7 @@ def root(
     context.obj = Wanted(gateway, data, fingerprint, insecure, json)
 
 
-for register in (up, status, chute, change, login, token, user, audit, check, version):
+for register in (up, upgrade, status, ps, trace, chute, change, login, token, user, audit, check, version):
     register.add_to(app)
 
 

@@ -1,9 +1,12 @@
-"""`wayhouse up`: becomes the daemon. The process is replaced, so that nothing of the command line stays in memory."""
+"""`wayhouse up`: becomes the keeper of the daemon, or the daemon itself where a service manager keeps it. The process is
+replaced, so that nothing of the command line stays in memory."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +16,7 @@ from wayhouse.base.errors import BadInputError
 from wayhouse.cli.command import help_of
 from wayhouse.cli.wanted import Wanted
 
+DAEMON, KEEPER = "wayhouse.gateway", "wayhouse.gateway.keeper"
 ENGINES = ("auto", "docker", "sandbox")
 
 
@@ -42,7 +46,7 @@ def up(
         ),
     ] = False,
 ) -> None:
-    """Start the gateway in the foreground. Ctrl-C stops it; apps go on.
+    """Start the gateway in the foreground. Ctrl-C stops it; apps go on. After a crash it comes back by itself.
 
     For example:
       wayhouse up
@@ -60,7 +64,15 @@ def up(
         config=config,
         insecure_default_login=insecure_default_login,
     )
-    os.execv(sys.executable, [sys.executable, "-m", "wayhouse.gateway", *arguments])  # noqa: S606 - becomes the daemon
+    module = program(os.environ, demo=demo)
+    if module == KEEPER:  # it takes them up once it can end in good order
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - becomes the daemon
+
+
+def program(env: Mapping[str, str], *, demo: bool) -> str:
+    """The module that shall run: a service manager restarts the daemon itself, and a demo is not worth it."""
+    return DAEMON if demo or env.get("NOTIFY_SOCKET") else KEEPER
 
 
 def daemon_arguments(

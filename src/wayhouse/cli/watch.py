@@ -6,7 +6,6 @@ that restarts in between goes on with the change, so the watcher comes back to i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,6 @@ from wayhouse.cli.session import Session
 if TYPE_CHECKING:
     from wayhouse.api.client import Client
     from wayhouse.api.wire import ChangeView
-
-GRACE_S = 30.0
-"""How long a gateway may be away while one of its changes is watched."""
-PAUSE_S = 0.5
 
 
 class ChangeFailedError(WayhouseError):
@@ -94,32 +89,25 @@ def _watch(session: Session, change_id: int, each: Callable[[float, str], None] 
 
 
 def _settled(client: Client, change_id: int) -> ChangeView:
+    """The change, also if the gateway restarts just now."""
+    from wayhouse.api.client_errors import ProblemError, UnreachableError
+    from wayhouse.api.client_grace import Grace
     from wayhouse.api.resources import changes
 
-    return client.call(changes.GET, id=change_id)
+    grace = Grace()
+    while True:
+        try:
+            return client.call(changes.GET, id=change_id)
+        except (UnreachableError, ProblemError) as error:
+            grace.wait(error)
 
 
 def _lines(client: Client, change_id: int) -> Iterator[tuple[float, str]]:
-    """Each line once, over as many connections as it takes."""
-    from wayhouse.api.client_errors import UnreachableError
+    """Each line once; the client comes back by itself to a gateway that restarts."""
     from wayhouse.api.resources import changes
     from wayhouse.base import codec
     from wayhouse.ledger.model import Line
 
-    seen, lost = 0, None
-    while True:
-        try:
-            for at, frame in enumerate(client.follow(changes.STREAM, id=change_id)):
-                lost = None
-                if at >= seen:
-                    seen = at + 1
-                    line = codec.decode_json(frame, Line)
-                    yield line.time, line.message
-        except UnreachableError:
-            now = time.monotonic()
-            lost = now if lost is None else lost
-            if now - lost > GRACE_S:
-                raise
-            time.sleep(PAUSE_S)
-        else:
-            return
+    for frame in client.follow(changes.STREAM, id=change_id):
+        line = codec.decode_json(frame, Line)
+        yield line.time, line.message

@@ -22,6 +22,7 @@ def options(arguments: list[str]) -> Options:
         action="store_true",
         help="ParaDrop's empty password, from this machine only",
     )
+    parser.add_argument("--heir", type=int, help=argparse.SUPPRESS)
     return Options(**vars(parser.parse_args(arguments)))
 
 

@@ -61,6 +61,7 @@ from wayhouse.host.service import Host
 from wayhouse.host.service import Surroundings as HostSurroundings
 from wayhouse.ledger.service import Ledger
 from wayhouse.portal.service import Portal
+from wayhouse.runtime import trace_box
 
 FEATURES = ()
 """ParaDrop's words for what this gateway has; "hostapd-control" and "audio" come with their rooms."""
@@ -104,6 +105,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         directory=paths.data / "sandbox",
         runtime=paths.runtime / "sandbox",
         apps_socket=paths.runtime / APPS,
+        traces=paths.runtime / trace_box.FOLDER,
         socket=settings.chutes.docker_socket,
         environ=env,
     )
@@ -149,7 +151,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         uploads=uploads,
         engine=engine,
         states=states,
-        logs=ChuteLogs(engine, store, events),
+        logs=ChuteLogs(engine, store, events, clock),
     )
 
     for power_kind in power.KINDS:

@@ -1,4 +1,4 @@
-"""Tells the host room, for its telemetry, which containers work for which chute."""
+"""Tells the host room, for its telemetry, which containers work for which chute, and as which process."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ class AtWork:
 
     async def chutes_at_work(self) -> Sequence[ChuteAtWork]:
         containers = await self._chutes.containers()
-        return [ChuteAtWork(name=one.name, state=one.state.state) for one in containers.values()]
+        return [ChuteAtWork(name=one.name, state=one.state.state, pid=one.pid) for one in containers.values()]

@@ -11,28 +11,23 @@ import contextlib
 import errno
 import socket
 import ssl
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from wayhouse.api.http import PEER
 from wayhouse.base.errors import BadInputError, PermanentError
+from wayhouse.gateway.http_connection import APPS as APPS  # noqa: PLC0414 - named here with the other sockets
+from wayhouse.gateway.http_connection import HttpConnection
+from wayhouse.gateway.traffic import State
+from wayhouse.gateway.websocket_connection import WebSocketConnection
 
 BACKLOG = 512
 PING_S = 10.0
 PONG_S = 5.0
 MAX_FRAME = 1024 * 1024
 CLOSE_S = 1
-MAX_HEAD = 512 * 1024
-"""Bytes that a sender may send without finishing a head or a part of a body; more than one read of the loop's."""
-HEAD_S = 20.0
-"""How long a sender may take for the head of a request."""
-APPS = "apps.sock"
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
@@ -83,84 +78,31 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - asked for by leaving the host out
 
 
-class _Http(HttpToolsProtocol):
-    """Fills in who is calling where a UNIX socket knows it, and bounds what a sender can leave unfinished: the parser
-    itself would collect a head without end, for as long as it takes."""
-
-    _unfinished = 0
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.client = _client(transport) or self.client
-        self._deadline = self.loop.call_later(HEAD_S, transport.close)
-
-    def data_received(self, data: bytes) -> None:
-        self._unfinished += len(data)
-        super().data_received(data)
-        if self._unfinished > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response("The request does not come to an end.")
-        elif self._unfinished == 0:
-            self._set_deadline(None)
-        elif self._deadline is None:
-            self._set_deadline(self.loop.call_later(HEAD_S, self.transport.close))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._set_deadline(None)
-        super().connection_lost(exc)
-
-    def on_headers_complete(self) -> None:
-        self._unfinished = 0
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._unfinished = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._unfinished = 0
-        super().on_message_complete()
-
-    def shutdown(self) -> None:
-        """A stream would not end by itself: it hears that the client is gone."""
-        super().shutdown()
-        cycle = self.cycle
-        if cycle is not None and cycle.response_started and not cycle.response_complete:
-            cycle.disconnected = True
-            cycle.message_event.set()
-            self.transport.close()
-
-    def _set_deadline(self, deadline: asyncio.TimerHandle | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = deadline
-
-
-class _WebSocket(WebSocketsSansIOProtocol):
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.client = _client(transport) or self.client
-
-    def keepalive_timeout(self) -> None:
-        """Closing in good order would wait for a client that reads nothing to take what is still to be sent."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
-
-def _client(transport: asyncio.Transport) -> tuple[str, int] | None:
-    """(`unix:<uid>`, pid) on the gateway's own socket, ("apps", 0) on that of the apps, None on TCP."""
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family != socket.AF_UNIX:
-        return None
-    name = sock.getsockname()
-    if not isinstance(name, str) or name.endswith(APPS):
-        return "apps", 0
-    pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return f"{PEER}{uid}", pid
-
-
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the gateway owns the signals."""
+    """uvicorn without its own signal handling, since the gateway owns the signals, and able to rest."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.traffic = self.server_state = State()
+
+    def rest(self) -> None:
+        """Accept nothing, and begin no request on what was accepted; the sockets go on listening."""
+        self.traffic.is_resting = True
+        loop = asyncio.get_running_loop()
+        for sock in self._listening():
+            loop.remove_reader(sock)
+
+    def carry_on(self) -> None:
+        if not self.traffic.is_resting:
+            return
+        self.traffic.is_resting = False
+        for one in self.servers if self.started else ():
+            if one.sockets:
+                one._serving = False  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio can only begin to accept
+                one._start_serving()  # type: ignore[attr-defined]  # noqa: SLF001 - the same without await
+
+    def _listening(self) -> list[Any]:
+        return [sock for one in self.servers for sock in one.sockets] if self.started else []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -171,8 +113,8 @@ def server(app: Any, *, certificate: Path | None = None, key: Path | None = None
     """Raises `BadInputError` if certificate and key are none or do not fit together."""
     config = uvicorn.Config(
         app,
-        http=_Http,
-        ws=_WebSocket,
+        http=HttpConnection,
+        ws=WebSocketConnection,
         lifespan="off",
         loop="none",
         interface="asgi3",
@@ -185,6 +127,7 @@ def server(app: Any, *, certificate: Path | None = None, key: Path | None = None
         timeout_graceful_shutdown=CLOSE_S,
         backlog=BACKLOG,
         ws_max_size=MAX_FRAME,
+        ws_per_message_deflate=False,  # its state takes memory for each watcher, and cannot move
         ws_ping_interval=PING_S,
         ws_ping_timeout=PONG_S,
         ssl_certfile=str(certificate) if certificate else None,

@@ -1,7 +1,6 @@
-"""Runs the daemon: takes the lock, opens the state, starts the rooms in order, serves until it is told to stop.
+"""Runs the daemon: reads the command line and the settings, takes the lock on the data, and lives (`life.py`) until told to stop.
 
-The order is the point: the database before all, the ledger before the sweep (so that open changes are known), the listeners
-after it (so that what answers is whole), and then what brings chutes back. SIGTERM and SIGINT stop it; open changes go on at the next start.
+Called by `python -m wayhouse.gateway`. Rule: what keeps it from starting is told in one sentence, with what to do.
 """
 
 from __future__ import annotations
@@ -11,33 +10,25 @@ import contextlib
 import fcntl
 import logging
 import os
-import signal
-import socket
+import resource
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import msgspec
 
-from wayhouse.base import codec, ids, log
-from wayhouse.base.clock import SystemClock
-from wayhouse.base.database import Database
-from wayhouse.base.errors import BadInputError, ConflictError, PermanentError, WayhouseError
-from wayhouse.base.events import Events
+from wayhouse.base import codec
+from wayhouse.base.errors import BadInputError, ConflictError, WayhouseError
 from wayhouse.base.settings import Paths
-from wayhouse.base.tasks import Tasks
-from wayhouse.gateway import certificate, demo, settings
-from wayhouse.gateway.assemble import Gateway, assemble
-from wayhouse.gateway.firstboot import banner
-from wayhouse.gateway.listeners import APPS, Server, bind_tcp, bind_unix, parse_address, server
-from wayhouse.gateway.notify import notify
+from wayhouse.gateway import demo, settings
+from wayhouse.gateway.inheritance import inherit
+from wayhouse.gateway.life import Birth, live
 from wayhouse.gateway.settings import Settings
-from wayhouse.host.drivers.shutdown import FakePower
+from wayhouse.runtime.elder import refuse
+from wayhouse.runtime.heir_process import passage_of
 
 logger = logging.getLogger(__name__)
-
-PASSWORD = "WAYHOUSE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +40,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     demo: bool = False
     config: Path | None = None
     insecure_default_login: bool = False
+    heir: int | None = None
+    """The descriptor that leads to the daemon that shall be succeeded."""
 
 
 def run(options: Options, env: Mapping[str, str], out: TextIO = sys.stdout) -> int:
@@ -82,61 +75,34 @@ def _run(options: Options, env: Mapping[str, str], out: TextIO) -> int:
     tree = read_settings(options, paths, env)
     for path in (paths.config, paths.data, paths.cache, paths.runtime):
         path.mkdir(parents=True, exist_ok=True, mode=0o750)
-    with locked(paths.data / "lock"):
-        asyncio.run(live(tree, paths, options, env, out))
+    raise_limit()
+    birth = Birth(tree=tree, paths=paths, data=options.data, is_demo=options.demo)
+    if options.heir is not None:
+        asyncio.run(_succeed(options.heir, birth, env, out))
+        return 0
+    with locked(paths.data / "lock") as lock:
+        asyncio.run(live(msgspec.structs.replace(birth, lock=lock), dict(env), out))
     return 0
 
 
-async def live(tree: Settings, paths: Paths, options: Options, env: Mapping[str, str], out: TextIO) -> None:
-    """Until SIGTERM or SIGINT: while it starts they cut it short, later they stop it in good order."""
-    clock, events = SystemClock(), Events()
-    log.set_up(paths.data / "logs", events, level=tree.gateway.log_level)
-    _on_signals(_this_task().cancel)
-    host, port = parse_address(tree.gateway.listen)
-    async with contextlib.AsyncExitStack() as closing:
-        tcp = closing.enter_context(bind_tcp(host, port))
-        port = tcp.getsockname()[1]
-        database = Database(paths.data / "wayhouse.db")
-        closing.callback(database.close)
-        async with Tasks() as tasks:
-            gateway = await assemble(
-                tree,
-                paths,
-                database=database,
-                events=events,
-                clock=clock,
-                tasks=tasks,
-                env=env,
-                instance=_instance(paths.data / "instance"),
-                port=port,
-                switch=FakePower() if options.demo else None,
-            )
-            closing.push_async_callback(
-                gateway.engine.close
-            )  # after the tasks, whose changes must not see it close
-            closing.push_async_callback(gateway.forward.close)
-            tls = certificate.files(tree.gateway, paths.config / "keys", clock)
-            servers = _servers(gateway, tcp, paths, tls, closing)
-            await gateway.ledger.start()
-            await gateway.reconciler.sweep()
-            stop = asyncio.Event()
-            _on_signals(stop.set)
-            # Last of what can fail or be cut short: the password that it makes is shown below and never again.
-            first = await gateway.access.start(env.get(PASSWORD) or None)
-            serving = [tasks.spawn(one.serve(sockets), name="http") for one, sockets in servers]
-            await _until_started([one for one, _ in servers], serving)
-            tasks.spawn(gateway.reconciler.align(), name="align")
-            tasks.spawn(gateway.reconciler.keep_house(), name="housekeeping")
-            out.write(banner(first, gateway, host=host, port=port, tls=tls, options_data=options.data))
-            out.flush()
-            notify("READY=1", env)
-            if options.demo:
-                await demo.furnish(gateway)
-            await stop.wait()
-            notify("STOPPING=1", env)
-            if options.demo:
-                await demo.clear(gateway)
-            await _stop([one for one, _ in servers])
+async def _succeed(descriptor: int, birth: Birth, env: Mapping[str, str], out: TextIO) -> None:
+    """Raises `WayhouseError`, of which the elder is told: whoever asked it for an upgrade wants to know."""
+    passage = passage_of(descriptor)
+    try:
+        inheritance = await inherit(passage)
+        birth = msgspec.structs.replace(birth, lock=inheritance.lock, inheritance=inheritance)
+        await live(birth, dict(env), out)
+    except WayhouseError as error:
+        await refuse(passage, error.message)
+        raise
+    finally:
+        passage.close()
+
+
+def raise_limit() -> None:
+    """As many descriptors as the system lets this process have: each client is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def choose_paths(options: Options, env: Mapping[str, str]) -> Paths:
@@ -166,8 +132,8 @@ def read_settings(options: Options, paths: Paths, env: Mapping[str, str]) -> Set
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One gateway for each data directory. Raises `ConflictError`."""
+def locked(path: Path) -> Iterator[int]:
+    """One gateway for each data directory; the descriptor that holds the lock. Raises `ConflictError`."""
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,79 +141,7 @@ def locked(path: Path) -> Iterator[None]:
             raise ConflictError(
                 f"A gateway runs on {path.parent} already. `wayhouse status` shows it; --data DIR starts another."
             ) from None
-        yield
-
-
-def _servers(
-    gateway: Gateway,
-    tcp: socket.socket,
-    paths: Paths,
-    tls: tuple[Path, Path] | None,
-    closing: contextlib.AsyncExitStack,
-) -> list[tuple[Server, list[socket.socket]]]:
-    local = []
-    for path, mode in ((paths.socket, 0o660), (paths.runtime / APPS, 0o666)):
-        local.append(closing.enter_context(bind_unix(path, mode)))
-        closing.callback(path.unlink, missing_ok=True)
-    bridge = _bridge_listener(gateway, tcp)
-    if bridge is not None:
-        local.append(closing.enter_context(bridge))
-    if tls is None:
-        return [(server(gateway.app), [tcp, *local])]
-    return [(server(gateway.app, certificate=tls[0], key=tls[1]), [tcp]), (server(gateway.app), local)]
-
-
-def _bridge_listener(gateway: Gateway, tcp: socket.socket) -> socket.socket | None:
-    """Where containers reach the API when the gateway listens on loopback only: Docker's own bridge."""
-    import psutil
-
-    host, port = tcp.getsockname()[:2]
-    if gateway.engine_info.name == "sandbox" or not host.startswith("127."):
-        return None
-    for name in ("docker0", "podman0", "cni-podman0"):
-        for address in psutil.net_if_addrs().get(name, ()):
-            if address.family == socket.AF_INET:
-                with contextlib.suppress(WayhouseError):
-                    return bind_tcp(address.address, port)
-    return None
-
-
-async def _until_started(servers: list[Server], serving: list[asyncio.Task[None]]) -> None:
-    while not all(one.started for one in servers):
-        if any(task.done() for task in serving):
-            raise PermanentError("The gateway could not begin to serve; its log says why.")
-        await asyncio.sleep(0.005)
-
-
-def _this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine always runs in one
-    return task
-
-
-def _on_signals(act: Callable[[], object]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, act)
-
-
-async def _stop(servers: list[Server]) -> None:
-    logger.info("stopping; open changes go on at the next start")
-    for one in servers:
-        one.should_exit = True
-    for _ in range(40):
-        if all(not one.started or not one.server_state.connections for one in servers):
-            break
-        await asyncio.sleep(0.05)
-
-
-def _instance(path: Path) -> str:
-    """A short name that tells this gateway's containers from those of another on the same machine."""
-    with contextlib.suppress(FileNotFoundError):
-        if instance := path.read_text(encoding="ascii").strip():
-            return instance
-    instance = ids.short_id(8)
-    path.write_text(instance, encoding="ascii")
-    return instance
+        yield file.fileno()
 
 
 def _fail(message: str) -> int:

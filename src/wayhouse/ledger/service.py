@@ -6,6 +6,7 @@ kinds of change before `start`.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import operator
@@ -32,7 +33,7 @@ from wayhouse.ledger.model import (
 from wayhouse.ledger.runner import Kind, Runner, reason_of
 from wayhouse.ledger.schedule import Schedule
 from wayhouse.ledger.store import LedgerStore
-from wayhouse.ledger.stream import Entry, Stream, entry
+from wayhouse.ledger.stream import Entry, Stream, entries
 from wayhouse.ledger.task import Planner, Task
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Ledger:
         self._open: dict[int, Change] = {}
         self._streams: dict[int, Stream] = {}
         self._runner = Runner(self._store, clock, self._moved)
+        self._running: dict[int, asyncio.Task[None]] = {}
         self.finished = 0
         """How many changes have ended in this process; for caches of what changes touch."""
 
@@ -114,14 +116,14 @@ class Ledger:
     ) -> list[Change]:
         return self._store.history(limit=limit, before=before, resource=resource)
 
-    async def watch(self, change_id: int) -> AsyncIterator[list[Entry]]:
-        """The stream of a change from its first line to its last, in batches; ends when the change is over."""
+    async def watch(self, change_id: int, start: int = 0) -> AsyncIterator[list[Entry]]:
+        """The stream of a change from line `start` (0: the first) to its last, in batches; ends when the change is over."""
         self.get(change_id)
         stream = self._streams.get(change_id)
         if stream is None:
-            yield [entry(line) for line in self._store.lines(change_id)]
+            yield entries(self._store.lines(change_id))[start:]
             return
-        async for batch in stream.watch():
+        async for batch in stream.watch(start):
             yield batch
 
     async def wait(self, change_id: int) -> Change:
@@ -130,14 +132,39 @@ class Ledger:
             pass
         return self.get(change_id)
 
+    async def rest(self, patience_s: float) -> None:
+        """Begin no further task; wait for those under way. After `patience_s` seconds they are interrupted, as a crash would,
+        which the next start (or `carry_on`) repairs. New wishes are still stored."""
+        self._runner.at_rest = True
+        running = [task for task in self._running.values() if not task.done()]
+        if running:
+            _, late = await asyncio.wait(running, timeout=patience_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def carry_on(self) -> None:
+        """After `rest`: go on with what was left."""
+        self._runner.at_rest = False
+        for change_id in self._schedule.running:
+            if self._running[change_id].done():
+                self._spawn(change_id)
+        self._run_ready()
+
     def _enter(self, change: Change, stream: Stream) -> None:
         self._open[change.id] = change
         self._streams[change.id] = stream
         self._schedule.add(change.id, change.wish.resource)
 
     def _run_ready(self) -> None:
+        if self._runner.at_rest:
+            return
         for change_id in self._schedule.start():
-            self._tasks.spawn(self._run(self._open[change_id]), name=f"change-{change_id}")
+            self._spawn(change_id)
+
+    def _spawn(self, change_id: int) -> None:
+        work = self._run(self._open[change_id])
+        self._running[change_id] = self._tasks.spawn(work, name=f"change-{change_id}")
 
     async def _run(self, change: Change) -> None:
         kind = self._kinds.get(change.wish.kind)
@@ -146,7 +173,10 @@ class Ledger:
             gone = f"This version of Wayhouse knows no change of kind {change.wish.kind}."
             final = msgspec.structs.replace(change, state=State.FAILED, ended=self._clock.wall(), reason=gone)
         else:
-            final = await self._runner.run(change, kind, say)
+            ran = await self._runner.run(change, kind, say)
+            if ran is None:
+                return
+            final = ran
         await self._finish(final)
 
     async def _moved(self, change: Change) -> None:
@@ -168,6 +198,7 @@ class Ledger:
         await self._moved(change)
         self.finished += 1
         del self._open[change.id]
+        self._running.pop(change.id, None)
         self._schedule.finish(change.id)
         self._streams.pop(change.id).close()
         self._run_ready()

@@ -6,7 +6,7 @@ Every line is encoded once, whoever watches; a watcher is an index into the list
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 
 from wayhouse.base import codec
@@ -17,19 +17,21 @@ MAX_LINE_CHARS = 4_000
 
 
 class Entry(NamedTuple):
-    """A line and its JSON text, as sent to watchers."""
+    """A line, its JSON text as sent to watchers, and its number in the stream, from 0."""
 
     line: Line
     json: str
+    number: int
 
 
-def entry(line: Line) -> Entry:
-    return Entry(line, codec.encode_json(line).decode())
+def entries(lines: Iterable[Line], start: int = 0) -> list[Entry]:
+    """`start` is the number of the first of these lines."""
+    return [Entry(line, codec.encode_json(line).decode(), number) for number, line in enumerate(lines, start)]
 
 
 class Stream:
     def __init__(self, lines: list[Line] | None = None) -> None:
-        self._entries: list[Entry] = [entry(line) for line in lines or []]
+        self._entries: list[Entry] = entries(lines or [])
         self._wake = asyncio.Event()
         self._closed = False
 
@@ -47,7 +49,7 @@ class Stream:
                 line = Line(line.time, "... more output follows and is not kept ...")
         if len(line.message) > MAX_LINE_CHARS:
             line = Line(line.time, line.message[:MAX_LINE_CHARS] + " ...")
-        self._entries.append(entry(line))
+        self._entries += entries([line], count)
         self._notify()
         return line
 
@@ -55,9 +57,10 @@ class Stream:
         self._closed = True
         self._notify()
 
-    async def watch(self) -> AsyncIterator[list[Entry]]:
-        """Batches of entries: all there are, then each time more come, until the stream is closed."""
-        seen = 0
+    async def watch(self, start: int = 0) -> AsyncIterator[list[Entry]]:
+        """Batches of entries: all there are from number `start` on, then each time more come, until the stream is
+        closed. A `start` past the end is the end: a crash may have taken lines that somebody had seen."""
+        seen = min(start, len(self._entries))
         while True:
             if seen < len(self._entries):
                 batch = self._entries[seen:]

@@ -51,13 +51,14 @@ class AsyncEngine(BaseEngine):
 
     def watch(self, conversation: Conversation, mask: int) -> None:
         fd = conversation.sock.fileno()
+        before, conversation.watched = conversation.watched, mask
         if mask & IN:
             self._reader(fd, self.readable, conversation)
-        else:
+        elif before & IN:
             self._loop.remove_reader(fd)
         if mask & OUT:
             self._context.run(self._loop.add_writer, fd, self._writable, conversation)
-        else:
+        elif before & OUT:
             self._loop.remove_writer(fd)
 
     def unwatch(self, conversation: Conversation) -> None:

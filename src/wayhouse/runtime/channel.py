@@ -10,6 +10,7 @@ import select
 import socket as sockets
 from collections import deque
 
+from wayhouse.runtime import usual
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionTimeout
 from wayhouse.runtime.transport import READ_AT_ONCE, receive, send_some
@@ -45,16 +46,32 @@ class Channel:
         """The next event. Raises `ConnectionTimeout` or `ConnectionClosed`."""
         if self._early:
             return self._early.popleft()
+        frames = self.wire.frames
+        if frames.pos == frames.end:
+            self.fill(deadline)
+        while (event := self.wire.next()) is None:
+            self.fill(deadline)
+        return event
+
+    def answer(self, number: int, deadline: Deadline) -> ClientEvent:
+        """The next event; when it is the plain answer of call `number`, and comes alone, by a short way."""
         wire = self.wire
         frames = wire.frames
-        while True:
-            if frames.pos == frames.end:
-                self._fill(deadline)
-            event = wire.next()
-            if event is not None:
-                return event
-            if frames.pos != frames.end:
-                self._fill(deadline)
+        if frames.pos != frames.end or self._early or wire.descriptors:
+            return self.event(deadline)
+        if deadline is not FOREVER:
+            self._wait(deadline)
+        try:
+            count = self.sock.recv_into(self._view)
+        except OSError as error:
+            raise ConnectionClosed from error
+        if not count:
+            raise ConnectionClosed
+        found = usual.answer(wire, self._view, count, number)
+        if found is not None:
+            return found
+        frames.lend(self._view, count)
+        return wire.next() or self.event(deadline)
 
     def ready(self) -> ClientEvent | None:
         """The next event, if it is here already."""
@@ -65,18 +82,17 @@ class Channel:
 
     def after_reading(self, deadline: Deadline) -> ClientEvent | None:
         """Read once; the next event, if that made one."""
-        self._fill(deadline)
+        self.fill(deadline)
         return self.wire.next()
 
     def close(self) -> None:
         self.wire.close()
         self.sock.close()
 
-    def _fill(self, deadline: Deadline) -> None:
+    def fill(self, deadline: Deadline) -> None:
+        """Wait for bytes, and read once. Raises `ConnectionTimeout` or `ConnectionClosed`."""
         if deadline is not FOREVER:
-            left = deadline.left_ms()
-            if left is not None and not self._poll.poll(left):
-                raise ConnectionTimeout
+            self._wait(deadline)
         wire = self.wire
         if wire.frames.pos != wire.frames.end:
             wire.settle()
@@ -86,6 +102,11 @@ class Channel:
             raise ConnectionClosed from error
         if not alive:
             raise ConnectionClosed
+
+    def _wait(self, deadline: Deadline) -> None:
+        left = deadline.left_ms()
+        if left is not None and not self._poll.poll(left):
+            raise ConnectionTimeout
 
     def _wait_for_room(self, deadline: Deadline) -> None:
         poll = select.poll()
@@ -97,7 +118,7 @@ class Channel:
             self._read_early(deadline)
 
     def _read_early(self, deadline: Deadline) -> None:
-        self._fill(deadline)
+        self.fill(deadline)
         while (event := self.wire.next()) is not None:
             self._early.append(event)
 

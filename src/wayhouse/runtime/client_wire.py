@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from wayhouse.runtime import handshake
 from wayhouse.runtime.coerce import FLAT, clean, plain
-from wayhouse.runtime.frames import LIMIT, Buffer, OversizeError
+from wayhouse.runtime.frames import LIMIT, U32, Buffer, OversizeError
 from wayhouse.runtime.messages import (
     Answer,
     Params,
@@ -22,15 +23,19 @@ from wayhouse.runtime.messages import (
     RequestV0,
     read_reply,
 )
+from wayhouse.runtime.outbox import HEADER
 from wayhouse.runtime.parts import (
     PARTS,
+    Attachment,
     Taken,
 )
-from wayhouse.runtime.wire_end import Wire
+from wayhouse.runtime.wire_end import NO_BYTES, Wire
 
 MAX_STARTS = 1000
 
 _encode = msgspec.json.Encoder().encode
+_encode_into = msgspec.json.Encoder().encode_into
+_pack_into = U32.pack_into
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -71,7 +76,7 @@ ClientEvent = Ready | Answer | Item | End | Goodbye | Lost
 class ClientWire(Wire):
     """The client's end. `wire=0` never offers v1; `wire=1` wants nothing less."""
 
-    __slots__ = ("_authkey", "_next_id", "_nonce", "_salt", "_starts", "opened", "server_limit", "wanted")
+    __slots__ = ("_authkey", "_nonce", "_salt", "_starts", "last_id", "opened", "server_limit", "wanted")
 
     def __init__(
         self,
@@ -89,7 +94,7 @@ class ClientWire(Wire):
         self.wanted = wire
         self._salt: bytes | None = None
         self.opened = False
-        self._next_id = 0
+        self.last_id = 0
         self._starts: dict[str, bytes] = {}
         self.server_limit = limit
 
@@ -125,16 +130,20 @@ class ClientWire(Wire):
         resource: Any = None,
     ) -> int:
         """Queue a call; gives its id (0 on v0). Raises `TypeError`/`ValueError` for what the wire cannot carry."""
-        if not (kwargs or stream or silent) and resource is None and FLAT.issuperset(map(type, vargs)):
-            try:
-                return self._call_simply(method, vargs, ms)
-            except UnicodeEncodeError:
-                pass
+        if not (kwargs or stream or silent) and resource is None:
+            for value in vargs:
+                if type(value) not in FLAT:
+                    break
+            else:
+                if (number := self.call_plainly(method, vargs, ms)) >= 0:
+                    return number
+            if self.version and len(vargs) == 1 and type(vargs[0]) is Attachment:
+                return self._call_attached(method, vargs[0].view(), ms)
         kwargs = kwargs or {}
         if self.version == 0:
             self._call_v0(method, vargs, kwargs, stream, silent, resource)
             return 0
-        number = self._next_id = self._next_id + 1
+        number = self.last_id = self.last_id + 1
         request = Request(method, Params(vargs, kwargs), number, ms, stream, silent, resource)  # type: ignore[arg-type]
         self._call_slowly(request)
         return number
@@ -147,26 +156,46 @@ class ClientWire(Wire):
     def credit(self, number: int, count: int) -> None:
         self.outbox.put({"id": number, "credit": count})
 
-    def _call_simply(self, method: str, vargs: Sequence[Any], ms: int) -> int:
-        """The usual call, of a few plain values: what does not change between calls of a method is kept ready."""
-        start = self._starts.get(method) or self._start_of(method)
-        body = start + _encode(vargs)
-        if self.version == 0:
-            body += b',"kwargs":{}},"async":false}'
-            number = 0
-        else:
-            number = self._next_id = self._next_id + 1
-            body += (
+    def call_plainly(self, method: str, vargs: Sequence[Any], ms: int) -> int:
+        """The usual call, of a few plain values: what does not change between calls of a method is kept ready, and the rest
+        is written to where it is sent from. Gives -1, and has done nothing, when UTF-8 cannot carry a text."""
+        out = self.outbox.out
+        begin = len(out)
+        try:
+            out += self._starts.get(method) or self._start_of(method)
+            _encode_into(vargs, out, -1)
+        except UnicodeEncodeError:
+            del out[begin:]
+            return -1
+        if self.version:
+            number = self.last_id = self.last_id + 1
+            out += (
                 b',"kwargs":{}},"id":%d,"ms":%d}' % (number, ms) if ms else b',"kwargs":{}},"id":%d}' % number
             )
-        self.outbox.put_frame(body)
+        else:
+            number = 0
+            out += b',"kwargs":{}},"async":false}'
+        _pack_into(out, begin, len(out) - begin - 4)
+        return number
+
+    def _call_attached(self, method: str, view: memoryview, ms: int) -> int:
+        """The usual large call: one attachment, and nothing else."""
+        start = (self._starts.get(method) or self._start_of(method))[len(HEADER) :]
+        number = self.last_id + 1
+        head = start + (
+            b'[null],"kwargs":{}},"id":%d,"ms":%d,"parts":[[0,%d]]}' % (number, ms, len(view))
+            if ms
+            else b'[null],"kwargs":{}},"id":%d,"parts":[[0,%d]]}' % (number, len(view))
+        )
+        self.outbox.put_attached(head, view)
+        self.last_id = number
         return number
 
     def _start_of(self, method: str) -> bytes:
         if len(self._starts) >= MAX_STARTS:
             self._starts.clear()
         resource = b"" if self.version else b',"resource":null'
-        start = b'{"method":' + _encode(method) + resource + b',"params":{"vargs":'
+        start = HEADER + b'{"method":' + _encode(clean(method)) + resource + b',"params":{"vargs":'
         self._starts[method] = start
         return start
 
@@ -246,35 +275,44 @@ class ClientWire(Wire):
         return handshake.is_proven(verdict.proof, self._authkey, self._salt, self._nonce)
 
     def _read(self, body: memoryview) -> ClientEvent | None:
-        marked = self.frames.marked
-        head, raw = self._split(body) if marked else (body, body[:0])
-        reply = read_reply(head)
+        if self.frames.marked:
+            head, raw = self._split(body)
+            reply = read_reply(head)
+        else:
+            raw = NO_BYTES
+            reply = read_reply(body)
+            if (
+                reply is not None
+                and reply.result is not UNSET
+                and not reply.fds
+                and (reply.id or not self.version)
+            ):
+                return reply
         if reply is None:
             return Lost("the server's answer makes no sense")
-        if (
-            not marked
-            and reply.result is not msgspec.UNSET
-            and not reply.fds
-            and (reply.id or not self.version)
-        ):
-            return reply
         return self._read_other(reply, raw, len(body) + 4)
 
     def _read_other(self, reply: Answer, raw: memoryview, cost: int) -> ClientEvent | None:
         if self.version and reply.id == 0:
-            return Goodbye(reply.exception) if reply.exception is not msgspec.UNSET else None
-        if reply.exception is not msgspec.UNSET:
+            return Goodbye(reply.exception) if reply.exception is not UNSET else None
+        if reply.exception is not UNSET:
             return reply
         if reply.end:
             return End(reply.id)
-        if reply.parts or reply.fds or len(raw):
+        if reply.parts == [(None, len(raw))] and not reply.fds:  # the usual large answer
+            part = self.frames.keep(raw)
+            if reply.item is UNSET:
+                reply.result = part
+            else:
+                reply.item = part
+        elif reply.parts or reply.fds or len(raw):
             self._claim_reply(reply, raw)
-        if reply.item is not msgspec.UNSET:
+        if reply.item is not UNSET:
             return Item(reply.id, reply.item, cost)
-        return reply if reply.result is not msgspec.UNSET else Lost("the server's answer makes no sense")
+        return reply if reply.result is not UNSET else Lost("the server's answer makes no sense")
 
     def _claim_reply(self, reply: Answer, raw: memoryview) -> None:
-        if reply.item is not msgspec.UNSET:
-            reply.item = self._claim(reply.item, reply.parts, reply.fds, raw, reply.id)
+        if reply.item is not UNSET:
+            reply.item = self._claim(reply.item, reply.parts or [], reply.fds or [], raw, reply.id)
         else:
-            reply.result = self._claim(reply.result, reply.parts, reply.fds, raw, reply.id)
+            reply.result = self._claim(reply.result, reply.parts or [], reply.fds or [], raw, reply.id)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wayhouse.runtime import methods, outcome
+from wayhouse.runtime import methods, outcome, usual
 from wayhouse.runtime.coerce import NOT_JSON
 from wayhouse.runtime.exceptions import Exit
 from wayhouse.runtime.messages import Call, Cancel, Credit
@@ -32,7 +32,7 @@ MAX_STREAMS = 256
 BATCH = 64
 """Items of one stream that are sent before others get their turn."""
 
-FAILURES = (Exception, SystemExit, GeneratorExit)
+FAILURES = usual.FAILURES
 _clock = time.perf_counter_ns
 
 
@@ -41,7 +41,6 @@ class Conversation:
 
     __slots__ = (
         "_deferred_keys",
-        "_rows",
         "backlog",
         "caller",
         "closing",
@@ -54,6 +53,7 @@ class Conversation:
         "mask",
         "peer",
         "queued",
+        "rows",
         "service",
         "serving",
         "sock",
@@ -77,23 +77,20 @@ class Conversation:
         self.lingering = False
         self.queued = False
         self.mask = 0
-        self.watched = False
+        self.watched = 0
         self.sock: Any = None
         self.peer: Any = None
         self.connection: Any = None
-        self._rows: dict[str, Row] = {}
+        self.rows: dict[str, Row] = {}
         self._deferred_keys = 0
 
     @property
     def held(self) -> bool:
         """Whether no further call may be taken at the moment."""
+        if self.closing or self.frozen or self.gone:
+            return True
         outbox = self.wire.outbox
-        if (
-            self.closing
-            or self.frozen
-            or len(outbox.out) > HIGH_WATER
-            or (outbox.chunks and len(outbox) > HIGH_WATER)
-        ):
+        if len(outbox.out) > HIGH_WATER or (outbox.chunks and len(outbox) > HIGH_WATER):
             return True
         return bool(self.deferred) and (self.wire.version == 0 or len(self.deferred) >= MAX_DEFERRED)
 
@@ -105,22 +102,26 @@ class Conversation:
     def work(self) -> None:
         """Serve every call that has come and may be served."""
         wire = self.wire
-        take, frames, outbox, serving = wire.next, wire.frames, wire.outbox, self.serving
+        frames, serving = wire.frames, self.serving
         serving.conversation = self
         begun = _clock()
-        self.backlog = self.held
-        while not self.backlog:
-            event = take()
+        self.backlog = False
+        while frames.pos != frames.end:
+            if self.held:
+                self.backlog = True
+                break
+            if wire.version:
+                here = frames.pos
+                begun = usual.serve(self, begun)
+                if frames.pos != here:
+                    continue
+            event = wire.next()
             if event is None:
                 break
             if type(event) is Call:
                 begun = self._call(event, begun)
             else:
                 self._event(event)
-            if self.deferred or self.closing or outbox.chunks or len(outbox.out) > HIGH_WATER:
-                self.backlog = self.held
-            elif frames.pos == frames.end:
-                break
         if self.backlog:
             wire.settle()
         serving.call = None
@@ -207,10 +208,10 @@ class Conversation:
 
     def set_caller(self, caller: Caller) -> None:
         self.caller = caller
-        self._rows = {}
+        self.rows = {}
 
     def _call(self, call: Call, begun: int) -> int:
-        row = self._rows.get(call.method) or self._admit(call)
+        row = self.rows.get(call.method) or self._admit(call)
         if row is None:
             return begun
         params = call.params
@@ -226,7 +227,7 @@ class Conversation:
             result = row.function(*params.vargs, **params.kwargs)
         except FAILURES as failure:
             row.stat.errors += 1
-            self._fail(call, failure)
+            self.fail(call, failure)
         else:
             if not call.silent:
                 self.wire.result(call.id, result)
@@ -242,7 +243,7 @@ class Conversation:
         if row is None:
             self._refuse(call, text, 0)
             return None
-        self._rows[call.method] = row
+        self.rows[call.method] = row
         return row
 
     def _refuse(self, call: Call, text: str, begun: int) -> int:
@@ -295,7 +296,7 @@ class Conversation:
                 self._open_stream(call, row)
             except FAILURES as failure:
                 self._count(row, _clock(), failure)
-                self._fail(call, failure)
+                self.fail(call, failure)
 
     def _open_stream(self, call: Call, row: Row) -> None:
         assert call.params is not None  # noqa: S101 - checked by the caller
@@ -341,13 +342,13 @@ class Conversation:
 
     def _answer(self, call: Call, result: Any, error: BaseException | None) -> None:
         if error is not None:
-            self._fail(call, error)
+            self.fail(call, error)
         elif not call.silent:
             self.wire.result(call.id, result)
         if call.fds:
             _close_received(call)
 
-    def _fail(self, call: Call, error: BaseException) -> None:
+    def fail(self, call: Call, error: BaseException) -> None:
         if isinstance(error, Exit):
             if not call.silent:
                 self.wire.exception(call.id, dict(error.details))

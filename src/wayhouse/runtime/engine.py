@@ -102,6 +102,7 @@ class BaseEngine(abc.ABC):
 
     def readable(self, conversation: Conversation) -> None:
         if conversation.frozen:
+            self._watch_as(conversation, 0)
             return
         try:
             alive = receive(conversation.sock, conversation.wire, self._view)

@@ -70,7 +70,7 @@ class EpollEngine(BaseEngine):
         if fd < 0:
             return
         known = conversation.watched
-        conversation.watched = True
+        conversation.watched = 1
         if known:
             self._epoll.modify(fd, mask)
         else:
@@ -78,7 +78,7 @@ class EpollEngine(BaseEngine):
 
     def unwatch(self, conversation: Conversation) -> None:
         if conversation.watched:
-            conversation.watched = False
+            conversation.watched = 0
             with contextlib.suppress(OSError, ValueError):
                 self._epoll.unregister(conversation.sock.fileno())
 

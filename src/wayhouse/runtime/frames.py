@@ -39,11 +39,11 @@ class Frames:
     """`feed` lends or copies bytes, `next` gives one frame's body as a view or None, `settle` ends the loan.
 
     A view is good until the next `feed` or `settle`; `keep` makes it last. `marked` says whether the frame given last
-    had the mark of attachments (only when `marks` is set, else such a length is oversize). When `pos` equals `end` there is
-    nothing left, which a caller in a hurry may look at.
+    had the mark of attachments (only when `marks` is set, else such a length is oversize). What is left is `view[pos:end]`,
+    which a caller in a hurry may look at, and take whole frames from by moving `pos`.
     """
 
-    __slots__ = ("_own", "_view", "end", "large", "limit", "marked", "marks", "pos")
+    __slots__ = ("_own", "end", "large", "limit", "marked", "marks", "pos", "view")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
@@ -51,7 +51,7 @@ class Frames:
         self.marked = False
         self.large = False
         self._own: bytearray | None = None
-        self._view = memoryview(b"")
+        self.view = memoryview(b"")
         self.pos = 0
         self.end = 0
 
@@ -63,18 +63,31 @@ class Frames:
             self._append(view)
             return
         self._own = None
-        self._view = view
+        self.view = view
         self.pos = 0
         self.end = len(view)
 
+    def lend(self, view: memoryview, count: int) -> None:
+        """`feed` of the first `count` bytes of `view`, for a reader that fills the same room again and again."""
+        if self.end > self.pos:
+            self.feed(view[:count])
+            return
+        self.large = False
+        self._own = None
+        self.view = view
+        self.pos = 0
+        self.end = count
+
     def next(self) -> memoryview | None:
         """The next whole frame's body. Raises `OversizeError`."""
-        start = self.pos + 4
+        begin = self.pos
+        start = begin + 4
         if start > self.end:
-            if start - 4 < self.end:
+            if begin < self.end:
                 self.settle()
             return None
-        size = _length(self._view, self.pos)[0]
+        view = self.view
+        (size,) = _length(view, begin)
         if size > self.limit:
             size = self._checked(size)
         elif self.marked:
@@ -85,22 +98,22 @@ class Frames:
             self.large = end - self.end >= LARGE
             return None
         self.pos = end
-        return self._view[start:end]
+        return view[start:end]
 
     def settle(self) -> None:
         """Copy what is left of a loan, so that the lender may reuse its buffer."""
         if self.pos == self.end:
-            self._own, self._view, self.pos, self.end = None, _EMPTY, 0, 0
+            self._own, self.view, self.pos, self.end = None, _EMPTY, 0, 0
         elif self._own is None:
-            left = bytearray(self._view[self.pos : self.end])
+            left = bytearray(self.view[self.pos : self.end])
             self._own = left
-            self._view = memoryview(left)
+            self.view = memoryview(left)
             self.pos = 0
             self.end = len(left)
 
     def discard(self) -> None:
         """Forget what came."""
-        self._own, self._view, self.pos, self.end, self.large = None, _EMPTY, 0, 0, False
+        self._own, self.view, self.pos, self.end, self.large = None, _EMPTY, 0, 0, False
 
     def keep(self, part: memoryview) -> memoryview:
         """A part of the frame given last, for good: a copy, or the buffer itself where nothing else is in it."""
@@ -110,7 +123,7 @@ class Frames:
 
     def rest(self) -> bytes:
         """What came after the last whole frame (for a hand-over)."""
-        return bytes(self._view[self.pos : self.end])
+        return bytes(self.view[self.pos : self.end])
 
     def __len__(self) -> int:
         return self.end - self.pos
@@ -121,9 +134,9 @@ class Frames:
         if self._own is None or self.end == len(self._own) or self.pos:
             size = have + min(self.missing(), max(GROWTH, have))
             own = bytearray(size)
-            own[:have] = self._view[self.pos : self.end]
-            self._own, self._view, self.pos, self.end = own, memoryview(own), 0, have
-        return self._view[self.end :]
+            own[:have] = self.view[self.pos : self.end]
+            self._own, self.view, self.pos, self.end = own, memoryview(own), 0, have
+        return self.view[self.end :]
 
     def filled(self, count: int) -> None:
         """`count` bytes were read into `tail`."""
@@ -134,15 +147,15 @@ class Frames:
         """How many bytes the frame under way still wants, 0 when its length is not known."""
         if self.end - self.pos < 4:
             return 0
-        size = int(_length(self._view, self.pos)[0]) & ~WITH_PARTS
+        size = int(_length(self.view, self.pos)[0]) & ~WITH_PARTS
         return max(0, size + 4 - (self.end - self.pos))
 
     def _append(self, data: memoryview) -> None:
         own = self._own
         if own is None:
-            own = bytearray(self._view[self.pos : self.end])
+            own = bytearray(self.view[self.pos : self.end])
             self.pos, self.end = 0, len(own)
-        self._view = _EMPTY
+        self.view = _EMPTY
         try:
             del own[self.end :]
             if self.pos:
@@ -152,7 +165,7 @@ class Frames:
             own = own[self.pos : self.end] + data
         self.pos = 0
         self._own = own
-        self._view = memoryview(own)
+        self.view = memoryview(own)
         self.end = len(own)
 
     def _checked(self, size: int) -> int:

@@ -38,8 +38,8 @@ class Call(msgspec.Struct, gc=False):
     id: Count = 0
     ms: Count = 0
     stream: Count = 0
-    parts: list[tuple[Place, int]] = []
-    fds: list[Place] = []
+    parts: list[tuple[Place, int]] | msgspec.UnsetType = msgspec.UNSET
+    fds: list[Place] | msgspec.UnsetType = msgspec.UNSET
     bad_params: str = msgspec.field(default="", name="")
 
 
@@ -116,8 +116,8 @@ class Answer(msgspec.Struct, gc=False):
     exception: Any = msgspec.UNSET
     item: Any = msgspec.UNSET
     end: bool = False
-    parts: list[tuple[Place, int]] = []
-    fds: list[Place] = []
+    parts: list[tuple[Place, int]] | msgspec.UnsetType = msgspec.UNSET
+    fds: list[Place] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RefusedError(Exception):
@@ -131,17 +131,17 @@ class RefusedError(Exception):
 
 
 _v0 = msgspec.json.Decoder(_CallV0).decode
-_v1 = msgspec.json.Decoder(Call).decode
+decode_call = msgspec.json.Decoder(Call).decode
 _control = msgspec.json.Decoder(_Control).decode
-_reply = msgspec.json.Decoder(Answer).decode
-_BAD = (ValueError, RecursionError)
+decode_answer = msgspec.json.Decoder(Answer).decode
+BAD = (ValueError, RecursionError)
 
 
 def read_v0(body: memoryview) -> Call:
     """Raises `RefusedError`."""
     try:
         call = _v0(body)
-    except _BAD:
+    except BAD:
         return _by_member(bytes(body), wire=0)
     return Call(call.method, call.params, call.resource, call.silent)
 
@@ -149,8 +149,8 @@ def read_v0(body: memoryview) -> Call:
 def read_v1(body: memoryview) -> Call | Cancel | Credit:
     """Raises `RefusedError`."""
     try:
-        call = _v1(body)
-    except _BAD:
+        call = decode_call(body)
+    except BAD:
         return _control_or_call(bytes(body))
     if call.params is None:
         return _by_member(bytes(body), wire=1)
@@ -160,12 +160,12 @@ def read_v1(body: memoryview) -> Call | Cancel | Credit:
 def read_reply(body: memoryview) -> Answer | None:
     """An answer; None when it is none."""
     try:
-        return _reply(body)
-    except _BAD:
+        return decode_answer(body)
+    except BAD:
         pass
     try:
         return _loose_reply(json.loads(bytes(body)))
-    except _BAD:
+    except BAD:
         return None
 
 
@@ -179,7 +179,7 @@ def _loose_reply(found: Any) -> Answer | None:
 def _control_or_call(raw: bytes) -> Call | Cancel | Credit:
     try:
         control = _control(raw)
-    except _BAD:
+    except BAD:
         return _by_member(raw, wire=1)
     if control.cancel > 0:
         return Cancel(control.cancel)
@@ -191,7 +191,7 @@ def _control_or_call(raw: bytes) -> Call | Cancel | Credit:
 def _by_member(raw: bytes, *, wire: int) -> Call:
     try:
         return _check(json.loads(raw), wire=wire)
-    except _BAD:  # nested too deeply, too
+    except BAD:  # nested too deeply, too
         raise RefusedError(f"malformed JSON: {_quoted(raw.decode('utf-8', 'replace'))}") from None
 
 
@@ -227,7 +227,7 @@ def _extras(call: Call, members: dict[str, Any]) -> None:
     try:
         call.parts = msgspec.convert(members.get("parts", []), list[tuple[Place, int]])
         call.fds = msgspec.convert(members.get("fds", []), list[Place])
-    except _BAD:
+    except BAD:
         call.params, call.bad_params = None, _quoted(str(members["params"]))
 
 

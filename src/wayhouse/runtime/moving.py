@@ -22,17 +22,14 @@ STATE_VERSION = 1
 
 
 def freeze(engine: BaseEngine) -> None:
-    """Take no further calls; what is under way ends, what is queued is sent."""
-    for conversation in tuple(engine.conversations.values()):
-        engine.turn(conversation)
+    """Take no further calls; what is under way ends. What comes stays in the kernel, and what is queued is kept."""
+    for conversation in engine.conversations.values():
         conversation.frozen = True
-        if not conversation.gone:
-            engine.turn(conversation)
 
 
 def thaw(engine: BaseEngine) -> None:
-    """Carry on as if nothing had happened."""
-    for conversation in tuple(engine.conversations.values()):
+    """Carry on as if nothing had happened. Those that came last go first: after a move these are the busy ones."""
+    for conversation in reversed(tuple(engine.conversations.values())):
         conversation.frozen = False
         conversation.backlog = True
         engine.turn(conversation)

@@ -26,7 +26,7 @@ _encode_into = msgspec.json.Encoder().encode_into
 _two_lengths = struct.Struct(">II").pack
 _pack_into = U32.pack_into
 _length = U32.pack
-_HEADER = b"\0\0\0\0"
+HEADER = b"\0\0\0\0"
 
 
 class Outbox:
@@ -90,7 +90,7 @@ class Outbox:
         """Append one framed JSON message. Raises what msgspec raises, and then nothing is appended."""
         out = self.out
         start = len(out)
-        out += _HEADER
+        out += HEADER
         try:
             _encode_into(message, out, -1)
         except BaseException:
@@ -110,6 +110,14 @@ class Outbox:
             self.put_raw(message, taken.attachments)
         if taken.descriptors:
             self.marks.append((start, [one.copy() for one in taken.descriptors]))
+
+    def put_attached(self, head: bytes, view: memoryview) -> None:
+        """Append one message, of which the JSON is given, with one attachment."""
+        size = 4 + len(head) + len(view)
+        if size >= WITH_PARTS:
+            raise ValueError("a message cannot have 2 GiB or more")
+        self.out += _two_lengths(size | WITH_PARTS, len(head)) + head
+        self._append(view)
 
     def put_raw(self, message: Any, attachments: Sequence[memoryview]) -> None:
         """Append a v1 message that is followed by attachments."""

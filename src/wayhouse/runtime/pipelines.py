@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import msgspec
 
-class Pending:
+
+class Pending(msgspec.Struct, eq=False):
     """A call of a pipeline; its `result` is there when the pipeline was left."""
 
-    __slots__ = ("error", "finished", "kwargs", "method", "value", "vargs")
-
-    def __init__(self, method: str, vargs: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.method = method
-        self.vargs = vargs
-        self.kwargs = kwargs
-        self.finished = False
-        self.value: Any = None
-        self.error: Exception | None = None
+    method: str
+    vargs: Sequence[Any]
+    kwargs: dict[str, Any] | None = None
+    finished: bool = False
+    value: Any = None
+    error: Exception | None = None
 
     def settle(self, result: Any) -> None:
         self.finished, self.value = True, result

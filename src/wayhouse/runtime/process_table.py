@@ -9,13 +9,15 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
+MAX_FD = 1 << 20
+"""The kernel gives no higher descriptors (its `fs.nr_open`, unless somebody has raised it)."""
 NAME_BYTES = 15
 """The kernel keeps this much of a process's name."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
@@ -32,7 +34,8 @@ def get_children(pid: int) -> list[int]:
 def get_proc_name(pid: int) -> str:
     """At most 15 bytes; "" for a process that is gone."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - small processes
+            return file.read().rstrip("\n")
     except (FileNotFoundError, ProcessLookupError):
         return ""
 
@@ -45,6 +48,11 @@ def set_proc_name(name: str) -> None:
 def set_death_signal(number: int) -> None:
     """Be sent `number` when the thread ends that forked this process (0: never). Raises `OSError`."""
     _control(_PR_SET_PDEATHSIG, number)
+
+
+def adopt_orphans(*, wanted: bool = True) -> None:
+    """Processes below this one whose parent ends become its children, to be waited for. Raises `OSError`."""
+    _control(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
 def list_fds() -> dict[int, str]:
@@ -62,7 +70,7 @@ def close_all_fds(keep: Iterable[int]) -> None:
     for fd in sorted({fd for fd in keep if fd >= begin}):
         os.closerange(begin, fd)
         begin = fd + 1
-    os.closerange(begin, max(map(int, os.listdir("/proc/self/fd"))) + 1)  # noqa: PTH208 - names, not paths
+    os.closerange(begin, MAX_FD)
 
 
 def close_private_fds(keep: Iterable[int] = ()) -> None:

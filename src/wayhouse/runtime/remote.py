@@ -18,6 +18,7 @@ from typing import Any, Self
 import msgspec
 from msgspec import UNSET
 
+from wayhouse.runtime import usual
 from wayhouse.runtime.blocking import BlockingConnection
 from wayhouse.runtime.channel import FOREVER, Channel, Ended
 from wayhouse.runtime.deadline import Deadline
@@ -26,7 +27,7 @@ from wayhouse.runtime.frames import LIMIT
 from wayhouse.runtime.messages import Answer, Params, RequestV0
 from wayhouse.runtime.pipelines import Pending, Pipeline
 from wayhouse.runtime.remote_stream import Notification, RemoteStream
-from wayhouse.runtime.serving import time_left
+from wayhouse.runtime.serving import serving, time_left
 from wayhouse.runtime.stream_sockets import Address
 from wayhouse.runtime.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
 
@@ -190,66 +191,69 @@ class RemoteControl:
 
     def many(self, method: str, arguments: Iterable[Sequence[Any]]) -> list[Any]:
         """One call for each of `arguments`, sent together; their results in order. Raises the first exception."""
-        calls = [Pending(method, tuple(vargs), {}) for vargs in arguments]
+        calls = [Pending(method, tuple(vargs)) for vargs in arguments]
         self.run_many(calls)
-        return [call.result() for call in calls]
+        return [call.value if call.error is None else call.result() for call in calls]
 
     def run_many(self, calls: Sequence[Pending]) -> None:
-        """Send all and take all answers. After a timeout those without an answer are cancelled."""
+        """Send all and take all answers. After a failure those without an answer are cancelled."""
         with self._lock:
-            waiting: dict[int, Pending] = {}
-            order: deque[Pending] = deque()
+            deadline = self._deadline()
+            channel = self._ready(deadline)
+            first = channel.wire.last_id + 1
             try:
-                self._exchange(calls, waiting, order)
+                self._exchange(calls, channel, first, deadline)
             except Ended as ended:
                 raise self._over(ended.event) from None
             except ConnectionClosed:
                 self.close()
                 raise
-            except ConnectionTimeout:
-                self._give_up(waiting)
+            except BaseException:
+                self._give_up(calls, first)
                 raise
 
-    def _exchange(self, calls: Sequence[Pending], waiting: dict[int, Pending], order: deque[Pending]) -> None:
-        deadline = self._deadline()
-        channel = self._ready(deadline)
+    def _exchange(self, calls: Sequence[Pending], channel: Channel, first: int, deadline: Deadline) -> None:
+        sent = done = 0
         wire = channel.wire
-        rest = iter(calls)
-        more: Pending | None = next(rest, None)
-        while more is not None or waiting or order:
-            if more is not None and len(waiting) + len(order) <= WINDOW // 2:
-                ms = deadline.left_ms() or 0
-                while (
-                    more is not None
-                    and len(waiting) + len(order) < WINDOW
-                    and len(wire.outbox) < WINDOW_BYTES
-                ):
-                    number = wire.call(more.method, more.vargs, more.kwargs, ms=ms, resource=self.profile)
-                    if number:
-                        waiting[number] = more
-                    else:
-                        order.append(more)
-                    more = next(rest, None)
+        while done < len(calls):
+            if sent < len(calls) and sent - done <= WINDOW // 2:
+                sent = self._queue(calls, sent, done + WINDOW, deadline)
                 channel.send(deadline)
-            event: ClientEvent | None = channel.event(deadline)
-            while event is not None:
-                call = waiting.pop(event.id, None) if type(event) is Answer else None
-                if call is None or event.exception is not UNSET:  # type: ignore[union-attr]
-                    self._settle(event, call, order)
-                else:
-                    call.finished, call.value = True, event.result  # type: ignore[union-attr]
-                event = channel.ready()
+            before = done
+            done += usual.collect(wire, calls, first)
+            while (event := channel.ready()) is not None:
+                number = event.id if isinstance(event, Answer) else 0
+                done += self._settle(event, calls, number - first if number else done)
+                done += usual.collect(wire, calls, first)
+            if done == before:
+                channel.fill(deadline)
 
-    def _settle(self, event: ClientEvent, call: Pending | None, order: deque[Pending]) -> None:
-        """What is not the plain result of a numbered call."""
-        if call is None and isinstance(event, Answer) and not event.id and order:
-            call = order.popleft()
-        if call is None or not isinstance(event, Answer):
+    def _queue(self, calls: Sequence[Pending], start: int, end: int, deadline: Deadline) -> int:
+        """Queue the calls from `start` on; the index of the first that has to wait."""
+        wire = self._ready(deadline).wire
+        ms = deadline.left_ms() or 0
+        end = min(end, len(calls))
+        index = start
+        while index < end and len(wire.outbox) < WINDOW_BYTES:
+            here = index
+            if self.profile is None:
+                index = usual.queue(wire, calls, here, end, ms)
+            if index == here:
+                one = calls[index]
+                wire.call(one.method, one.vargs, one.kwargs, ms=ms, resource=self.profile)
+                index += 1
+        return index
+
+    def _settle(self, event: ClientEvent, calls: Sequence[Pending], index: int) -> int:
+        """What is not the plain result of a numbered call; how many of `calls` (0 or 1) it has settled."""
+        if not isinstance(event, Answer) or not 0 <= index < len(calls) or calls[index].finished:
             self._aside(event)
-        elif event.exception is UNSET:
-            call.settle(event.result)
+            return 0
+        if event.exception is UNSET:
+            calls[index].settle(event.result)
         else:
-            call.fail(remote_exception(event.exception))
+            calls[index].fail(remote_exception(event.exception))
+        return 1
 
     def _call(self, method: str, vargs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         deadline = self._deadline()
@@ -258,11 +262,10 @@ class RemoteControl:
         number = channel.wire.call(method, vargs, kwargs, ms=ms, resource=self.profile)
         try:
             channel.send(deadline)
-            while True:
-                event = channel.event(deadline)
-                if type(event) is Answer and event.id == number:
-                    break
+            event = channel.answer(number, deadline)
+            while type(event) is not Answer or event.id != number:
                 self._aside(event)
+                event = channel.event(deadline)
         except (ConnectionTimeout, KeyboardInterrupt):
             self._forget(number)
             raise
@@ -277,6 +280,8 @@ class RemoteControl:
         channel.send(deadline)
 
     def _deadline(self) -> Deadline:
+        if self.timeout is None and serving.get() is None:
+            return FOREVER
         left = time_left(self.timeout)
         return FOREVER if left is None else Deadline(left)
 
@@ -343,11 +348,15 @@ class RemoteControl:
         else:
             self.close()
 
-    def _give_up(self, waiting: dict[int, Pending]) -> None:
-        if not waiting:
+    def _give_up(self, calls: Sequence[Pending], first: int) -> None:
+        """Of `calls`, whose ids begin with `first`, some were sent and are not answered."""
+        wire = self._channel.wire if self._channel is not None else None
+        if wire is None or not wire.version:
             self._forget(0)
-        for number in waiting:
-            self._forget(number)
+            return
+        for number in range(first, wire.last_id + 1):
+            if not calls[number - first].finished:
+                self._forget(number)
 
     def _over(self, event: Goodbye | Lost) -> Exception:
         self.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import msgspec
+from msgspec import UNSET
 
 from wayhouse.runtime import handshake
 from wayhouse.runtime.coerce import FLAT, NOT_JSON, clean, plain
@@ -30,14 +31,12 @@ from wayhouse.runtime.parts import (
     Attachment,
     Taken,
 )
-from wayhouse.runtime.wire_end import CallRoot, Wire
+from wayhouse.runtime.wire_end import NO_BYTES, CallRoot, Wire
 
 MAX_HANDSHAKE = 4096
 """The largest answer to a challenge: nobody who has not given one fills memory."""
 
 MAX_WAITING_FDS = 253
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -108,19 +107,10 @@ class ServerWire(Wire):
             try:
                 body = self.frames.next()
                 if body is None:
-                    return self._crowded()
-                if not self.opened:
-                    return self._open(body)
-                if self.version == 0:
-                    return read_v0(body)
-                if self.frames.marked:
+                    return self._crowded() if self._fds else None
+                if self.version:
                     return self._read_v1(body)
-                event = read_v1(body)
-                return (
-                    event
-                    if type(event) is not Call or not (event.fds or event.parts)
-                    else self._read_v1(body)
-                )
+                return read_v0(body) if self.opened else self._open(body)
             except RefusedError as refused:
                 if not refused.silent:
                     self.exception(refused.number, refused.message)
@@ -133,17 +123,14 @@ class ServerWire(Wire):
 
     def result(self, number: int, value: Any) -> None:
         """Answer call `number` (v0 has none). What JSON cannot carry is answered as an exception."""
-        if type(value) in FLAT:
-            try:
-                body = b'{"result":' + _encode(value)
-            except UnicodeEncodeError:
-                body = b'{"result":' + _encode(clean(value))
-            self.outbox.put_frame(body + b',"id":%d}' % number if number else body + b"}")
-            return
+        kind = type(value)
         try:
-            if type(value) is Attachment and self.version:
+            if kind in FLAT:
+                self._put_plain(number, value)
+            elif kind is Attachment and self.version:
                 view = value.view()
-                self.outbox.put_raw(ResultParts(number, result=None, parts=[(None, len(view))]), (view,))
+                head = b'{"id":%d,"result":null,"parts":[[null,%d]]}' % (number, len(view))
+                self.outbox.put_attached(head, view)
             else:
                 self._put_result(number, value)
         except (TypeError, ValueError, RecursionError):
@@ -222,21 +209,32 @@ class ServerWire(Wire):
                 ResultParts(number, result=kept, parts=taken.places, fds=taken.fd_places), taken
             )
             return
+        self._put_plain(number, kept)
+
+    def _put_plain(self, number: int, value: Any) -> None:
         try:
-            self.outbox.put(ResultId(kept, number) if number else Result(kept))
+            self.outbox.put(ResultId(value, number) if number else Result(value))
         except UnicodeEncodeError:
-            self.outbox.put(ResultId(clean(kept), number) if number else Result(clean(kept)))
+            value = clean(value)
+            self.outbox.put(ResultId(value, number) if number else Result(value))
 
     def _read_v1(self, body: memoryview) -> ServerEvent:
-        head, raw = self._split(body)
-        event = read_v1(head)
-        if type(event) is Call and (event.parts or event.fds or len(raw)):
+        if self.frames.marked:
+            head, raw = self._split(body)
+            event = read_v1(head)
+        else:
+            raw = NO_BYTES
+            event = read_v1(body)
+        if type(event) is Call and (event.parts is not UNSET or event.fds is not UNSET or raw):
             self._claim_arguments(event, raw)
         return event
 
     def _claim_arguments(self, call: Call, raw: memoryview) -> None:
-        if call.params is not None:
-            self._claim(CallRoot(call.params), call.parts, call.fds, raw, call.id)
+        params = call.params
+        if params is not None:
+            if call.fds is UNSET and self._put_attached(params.vargs, call.parts, raw):
+                return
+            self._claim(CallRoot(params), call.parts or [], call.fds or [], raw, call.id)
         elif self._fds:
             raise RefusedError(f"malformed arguments: {call.bad_params}", call.id)
 
@@ -266,6 +264,7 @@ class ServerWire(Wire):
         self.frames.marks = version == 1
 
     def _crowded(self) -> Broken | None:
+        """Said when there is no frame to take."""
         if len(self._fds) <= MAX_WAITING_FDS:
             return None
         self._broken = True

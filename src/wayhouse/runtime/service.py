@@ -105,6 +105,16 @@ class Service:
             self.table, connections=len(self.connections), refused=self.refused, uptime_s=uptime
         )
 
+    def counts(self) -> dict[str, Any]:
+        """The figures of `stats` as plain data, for a process that goes on with them."""
+        return {name: row.stat.snapshot() for name, row in self.table.items() if row.stat.count}
+
+    def restore_counts(self, counts: Mapping[str, Any]) -> None:
+        """Go on with another process's figures. Raises `ValueError` for what are none."""
+        for name, figures in counts.items():
+            if name in self.table:
+                self.table[name].stat.restore(figures)
+
     def trace(self) -> str:
         """The stacks of all threads and asyncio tasks of this process, secrets redacted."""
         return trace.dump()

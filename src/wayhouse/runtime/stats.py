@@ -38,6 +38,20 @@ class Stat:
                 return _middle(index) / 1000
         return 0.0
 
+    def snapshot(self) -> list[Any]:
+        return [self.count, self.errors, self.total, self.buckets]
+
+    def restore(self, figures: Any) -> None:
+        """Raises `ValueError`."""
+        try:
+            count, errors, total, buckets = figures
+            if len(buckets) != len(self.buckets):
+                raise ValueError("there are other buckets than here")
+            self.count, self.errors, self.total = int(count), int(errors), int(total)
+            self.buckets = [int(one) for one in buckets]
+        except TypeError as error:
+            raise ValueError(f"these are no figures: {error}") from error
+
     def report(self) -> dict[str, Any]:
         mean = self.total / self.count / 1000 if self.count else 0.0
         return {

@@ -16,19 +16,21 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import CodeType, FrameType
 from typing import Any, TextIO
 
 HIDDEN = "<redacted>"
 MAX_VALUE = 200
 MAX_NAMES = 100
+MAX_FRAMES = 50
+_AWAITS = {"cr": "cr_await", "gi": "gi_yieldfrom", "ag": "ag_await"}
 _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?|secret|token|auth|key|cred|cookie|digest|hmac|salt|nonce|private|pwd|pin\b",
     re.IGNORECASE,
 )
 _SECRET_TEXT = re.compile(
-    r"""((?:pass(?:word|wd|phrase)?|secret|token|auth\w*|key|credential\w*|cookie|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;)}\]]+)""",
+    r"""((?:pass(?:word|wd|phrase)?|secret|token|auth\w*|key|credential\w*|cookie|pwd)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|(?:(?:bearer|basic)\s+)?[^\s,;)}\]]+)""",
     re.IGNORECASE,
 )
 
@@ -79,6 +81,11 @@ def redact(text: str) -> str:
     return _SECRET_TEXT.sub(lambda found: found.group(1) + HIDDEN, text)
 
 
+def is_secret_name(name: str) -> bool:
+    """Whether a variable, an option or a field of that name may hold a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def _stack(frame: FrameType | None, *, values: bool) -> str:
     if frame is None:
         return "  no frame"
@@ -89,11 +96,22 @@ def _stack(frame: FrameType | None, *, values: bool) -> str:
 
 
 def _task(task: asyncio.Task[Any]) -> str:
-    frames = task.get_stack(limit=20)
-    rows = [
-        f'  File "{one.f_code.co_filename}", line {one.f_lineno}, in {one.f_code.co_name}' for one in frames
-    ]
-    return "\n".join([f"task {task.get_name()!r} {_where(task)}", *(rows or ["  no frame"])])
+    rows = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in awaiting(task.get_coro()))
+    text = "".join(redact(row) for row in rows.format()).rstrip()
+    return f"task {task.get_name()!r} {_where(task)}\n{text or '  no frame'}"
+
+
+def awaiting(waiter: Any) -> Iterator[FrameType]:
+    """The frames from a coroutine or generator down to what it waits for in the end, the outermost first.
+
+    asyncio's own `get_stack` tells the outermost alone; of a task that runs right now, its thread's stack tells the rest."""
+    for _ in range(MAX_FRAMES):
+        kind = next((kind for kind in _AWAITS if hasattr(waiter, f"{kind}_frame")), None)
+        frame = getattr(waiter, f"{kind}_frame", None)
+        if kind is None or frame is None:
+            return
+        yield frame
+        waiter = getattr(waiter, _AWAITS[kind], None)
 
 
 def _where(task: asyncio.Task[Any]) -> str:
@@ -119,7 +137,7 @@ def _variables(names: Mapping[str, Any]) -> str:
 
 def _value(name: str, value: Any) -> str:
     """Plain scalars alone are shown: any other object's text may hold a key, and making it runs foreign code."""
-    if _SECRET_NAME.search(name):
+    if is_secret_name(name):
         return HIDDEN
     if type(value) in {int, float, bool, type(None)}:
         return repr(value)

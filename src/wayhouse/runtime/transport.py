@@ -57,7 +57,7 @@ def receive(sock: sockets.socket, wire: Wire, view: memoryview, flags: int = 0) 
         return count > 0
     count = sock.recv_into(view, 0, flags)
     if count:
-        frames.feed(view[:count])
+        frames.lend(view, count)
     return count > 0
 
 

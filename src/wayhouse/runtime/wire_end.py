@@ -25,6 +25,8 @@ from wayhouse.runtime.parts import (
     put_back,
 )
 
+NO_BYTES = memoryview(b"")
+
 
 class Wire:
     """What both ends share: frames in, an outbox, descriptors that came and are not yet claimed."""
@@ -63,15 +65,25 @@ class Wire:
             )
 
     def _split(self, body: memoryview) -> tuple[memoryview, memoryview]:
-        """(head, attachments) of a frame."""
-        if not self.frames.marked:
-            return body, body[:0]
+        """(head, attachments) of a marked frame."""
         if len(body) < 4:
             raise RefusedError("malformed attachments: no head")
-        size = U32.unpack_from(body)[0]
-        if size > len(body) - 4:
+        end = 4 + U32.unpack_from(body)[0]
+        if end > len(body):
             raise RefusedError("malformed attachments: the head is longer than the message")
-        return body[4 : 4 + size], body[4 + size :]
+        return body[4:end], body[end:]
+
+    def _put_attached(self, values: list[Any], parts: Any, raw: memoryview) -> bool:
+        """Whether the usual was the case, and is done: one attachment that is one of `values`."""
+        if not parts or len(parts) != 1:
+            return False
+        place, size = parts[0]
+        if type(place) is not int or not 0 <= place < len(values) or size != len(raw):
+            return False
+        if values[place] is not None:
+            return False
+        values[place] = self.frames.keep(raw)
+        return True
 
     def _claim(
         self, root: Any, parts: list[tuple[Place, int]], fds: list[Place], raw: memoryview, number: int

@@ -1,6 +1,7 @@
-"""`Zygote`: a small process, forked early, that forks the others: 1-2 ms a start however large and threaded its owner is.
+"""`Zygote`: a small process, forked early, that forks the others: a start costs the same however large and threaded its owner is.
 
-Called by supervisors. The work is named, not copied: `"package.module:function"` with arguments of JSON, and descriptors.
+Called by supervisors. The work is named, not copied: `"package.module:function"` with arguments of JSON, and descriptors. One
+child is always forked ahead and waits for its work, for most of the time of a start is that of the fork.
 Rule: whatever it started ends with it, and it ends with its owner.
 """
 
@@ -16,6 +17,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, ClassVar
 
 import msgspec
@@ -90,6 +92,9 @@ class Zygote(Process):
         self._preload = list(preload)
         self._ours, self._its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
+        self._nursery = Nursery()
+        self._idle = False
+        self._leaving = False
         self._number = 0
         self._running: weakref.WeakValueDictionary[int, Spawned] = weakref.WeakValueDictionary()
 
@@ -164,56 +169,140 @@ class Zygote(Process):
         gc.freeze()  # what is there stays shared: the collector touches it in no child
 
     def run(self) -> None:
-        children: dict[int, Child] = {}
-        poller = select.poll()
-        poller.register(self._its, select.POLLIN)
+        nursery = self._nursery
+        nursery.watch(self._its)
         while True:
-            for fd, _ in poller.poll():
+            nursery.fork_ahead()
+            self._idle = True
+            if self._leaving:
+                return nursery.close()
+            ready = nursery.wait()
+            self._idle = False
+            for fd in ready:
                 if fd != self._its.fileno():
-                    poller.unregister(fd)
-                    self._bury(children.pop(fd))
-                elif (child := self._beget()) is not None:
-                    children[child.fileno()] = child
-                    poller.register(child.fileno(), select.POLLIN)
+                    nursery.bury(fd)
+                elif not self._serve():
+                    return nursery.close()
 
-    def _beget(self) -> Child | None:
+    def _serve(self) -> bool:
+        """Do what the owner asks; whether there is one."""
         request, fds = _take(self._its, Request)
         if request is None:
-            raise SystemExit(0)
+            return False
         try:
-            child = Child(request, fds, self._its)
-            child.start()
-        except OSError as error:
-            self._its.send(codec.encode_json(Notice(request.number, 0, str(error))))
-            return None
+            self._nursery.beget(request, fds)
         finally:
             for fd in fds:
                 os.close(fd)
-        return child
+        return True
 
-    def _bury(self, child: Child) -> None:
-        number, pid = child.request.number, child.pid
-        self._its.send(codec.encode_json(Notice(number, pid, ended=True, status=child.join())))
+    def handle_SIGTERM(self, signum: int, frame: FrameType | None) -> None:  # noqa: N802 - the manual's name
+        """End now, or, amid a fork, after it: the child that waits for work ends first."""
+        self._leaving = True
+        if self._idle:
+            self._nursery.close()
+            super().handle_SIGTERM(signum, frame)
+
+
+class Nursery:
+    """The children of a zygote, one of which may still be without work."""
+
+    def __init__(self) -> None:
+        self._children: dict[int, Child] = {}
+        self._spare: Child | None = None
+        self._poller = select.poll()
+
+    def watch(self, owner: socket.socket) -> None:
+        """`owner` is the way to the zygote's owner."""
+        self._owner = owner
+        self._poller.register(owner, select.POLLIN)
+
+    def wait(self) -> list[int]:
+        """The descriptors of children that have ended, and that of the owner when it asks."""
+        return [fd for fd, _ in self._poller.poll()]
+
+    def fork_ahead(self) -> None:
+        """Have a child ready; without room for one, the next `beget` tells."""
+        if self._spare is None:
+            with contextlib.suppress(OSError):
+                self._spare = self._fork()
+
+    def beget(self, request: Request, fds: list[int]) -> None:
+        """Let a child do what is asked; if none can be had, the owner is told."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with contextlib.suppress(OSError):  # somebody has killed it
+                return spare.begin(request, fds)
+        try:
+            self._fork().begin(request, fds)
+        except OSError as error:
+            self._owner.send(codec.encode_json(Notice(request.number, 0, str(error))))
+
+    def bury(self, fd: int) -> None:
+        self._poller.unregister(fd)
+        child = self._children.pop(fd)
+        if child is self._spare:
+            self._spare = None
+        pid, status = child.pid, child.join()
+        if child.number:
+            self._owner.send(codec.encode_json(Notice(child.number, pid, ended=True, status=status)))
+
+    def close(self) -> None:
+        """End the child without work here, so that nobody inherits it."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.kill(signal.SIGKILL)
+            spare.join()
+
+    def _fork(self) -> Child:
+        child = Child(self._owner)
+        child.start()
+        self._children[child.fileno()] = child
+        self._poller.register(child.fileno(), select.POLLIN)
+        return child
 
 
 class Child(Process):
-    """What a zygote forks."""
+    """What a zygote forks: it waits for its work."""
 
     threads_allowed: ClassVar[bool] = False
 
-    def __init__(self, request: Request, fds: list[int], owner: socket.socket) -> None:
-        super().__init__(proc_name=request.name)
-        self.request = request
-        self._fds = fds
+    def __init__(self, owner: socket.socket) -> None:
+        super().__init__(proc_name="ave-spare")
+        self.number = 0
         self._owner = owner
+        self._ours, self._its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def start(self, daemonize: bool = False, synchronize: bool = False) -> None:  # noqa: FBT001, FBT002
+        try:
+            super().start(daemonize, synchronize)
+        except OSError:
+            self._ours.close()
+            raise
+        finally:
+            self._its.close()
+
+    def begin(self, request: Request, fds: list[int]) -> None:
+        """Called in the zygote. Raises `OSError` when the child is gone; it is as good as new then."""
+        try:
+            socket.send_fds(self._ours, [codec.encode_json(request)], fds)
+        finally:
+            self._ours.close()
+        self.number = request.number
 
     def close_fds(self, exclude: list[int]) -> None:
-        super().close_fds([*exclude, self._owner.fileno(), *self._fds])
+        super().close_fds([*exclude, self._owner.fileno(), self._its.fileno()])
 
     def run(self) -> None:
-        number, pid = self.request.number, os.getpid()
+        request, fds = _take(self._its, Request)
+        if request is None:
+            return
+        self._its.close()
+        self.proc_name = request.name
+        self.set_process_name()
+        number, pid = request.number, os.getpid()
         try:
-            function = _find(self.request.target)
+            function = _find(request.target)
         except (ImportError, AttributeError, ValueError) as error:
             self._owner.send(codec.encode_json(Notice(number, pid, f"{type(error).__name__}: {error}")))
             return
@@ -221,7 +310,7 @@ class Child(Process):
         socket.send_fds(self._owner, [codec.encode_json(Notice(number, pid))], [pidfd])
         os.close(pidfd)
         self._owner.close()
-        function(*self.request.args, *self._fds)
+        function(*request.args, *fds)
 
 
 def _find(target: str) -> Any:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from wayhouse.access.model import Identity, Role
 from wayhouse.access.policy import Right
+from wayhouse.api import client_grace
 from wayhouse.api.client import Client, target
 from wayhouse.api.client_errors import ProblemError, StrangeAnswerError, UnreachableError
 from wayhouse.api.client_transport import Place
@@ -275,6 +276,66 @@ def test_a_lost_stream_says_so():
         next(frames)
     thread.join()
     listener.close()
+
+
+RESUMES = Channel(path="/ws/x", right=Right.SEE, summary="", opener=R.stream, resumes=True)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+
+def _answer_in_turn(*answers: bytes):
+    """A place that answers one connection after the other, and the requests that came."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked = []
+
+    def serve():
+        for data in answers:
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(65536))
+                connection.sendall(data)
+        listener.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return Place("http", "127.0.0.1", listener.getsockname()[1]), thread, asked
+
+
+def test_a_stream_that_resumes_goes_on_where_it_was(monkeypatch):
+    monkeypatch.setattr(client_grace, "PAUSE_S", 0.0)
+    place, thread, asked = _answer_in_turn(
+        HEAD + b"id: 0\n\nid: 1\ndata: one\n\nid: 2\ndata: tw",
+        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        HEAD,
+        HEAD + b"id: 2\ndata: two\n\nevent: end\ndata:\n\n",
+    )
+    assert list(Client(place).follow(RESUMES)) == ["one", "two"]
+    thread.join()
+    ids = [
+        next((line for line in one.splitlines() if line.startswith(b"Last-Event-ID")), None) for one in asked
+    ]
+    assert ids == [None, *[b"Last-Event-ID: 1"] * 3]
+
+
+def test_a_gateway_that_stays_away_is_given_up(monkeypatch):
+    monkeypatch.setattr(client_grace, "PAUSE_S", 0.0)
+    place, thread, _ = _answer_in_turn(HEAD + b"id: 1\ndata: one\n\n")
+    frames = Client(place, grace_s=0.05).follow(RESUMES)
+    assert next(frames) == "one"
+    with pytest.raises(UnreachableError, match="has not come back within"):
+        next(frames)
+    thread.join()
+
+
+def test_a_stream_that_is_refused_on_the_way_back_is_a_problem(monkeypatch):
+    monkeypatch.setattr(client_grace, "PAUSE_S", 0.0)
+    place, thread, _ = _answer_in_turn(
+        HEAD + b"data: one\n\n", b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"
+    )
+    frames = Client(place).follow(RESUMES)
+    assert next(frames) == "one"
+    with pytest.raises(ProblemError):
+        next(frames)
+    thread.join()
 
 
 def test_paths_are_filled_and_encoded():

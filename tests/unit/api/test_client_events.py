@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 
 from wayhouse.api import client_events
 from wayhouse.api.client_errors import StrangeAnswerError, UnreachableError
-from wayhouse.api.client_events import frames
+from wayhouse.api.client_events import Event, events
 
 END = b"event: end\ndata:\n\n"
+
+
+def frames(lines):
+    return (event.data for event in events(lines))
 
 
 def test_data_lines_are_joined_and_comments_left_out():
@@ -48,3 +52,10 @@ def test_every_text_comes_through(lines):
 def test_no_bytes_break_it(data):
     with contextlib.suppress(UnreachableError):
         list(frames(io.BytesIO(data)))
+
+
+def test_the_id_stays_until_there_is_another():
+    stream = b"id: a\n\ndata: 1\n\nid: b\ndata: 2\n\nid: x\0\ndata: 3\n\nid:\ndata: 4\n\n" + END
+    assert list(events(io.BytesIO(stream))) == [
+        Event(None, "a"), Event("1", "a"), Event("2", "b"), Event("3", "b"), Event("4", None)
+    ]  # fmt: skip

@@ -8,7 +8,8 @@ import pytest
 
 from tests.parts import asgi
 from tests.parts.asgi import RefusedError
-from wayhouse.api import streams
+from wayhouse.api import standing, streams
+from wayhouse.api.table import Frame
 from wayhouse.base.errors import NotFoundError
 
 
@@ -21,11 +22,10 @@ class Channel:
         self.sent = 0
 
     async def __call__(self, scope, receive, send):
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         if scope["type"] == "websocket":
             await streams.serve_socket(self.open, scope, receive, send)
         else:
-            await streams.serve_events(self.open, headers, (), receive, send)
+            await streams.serve_events(self.open, scope, (), receive, send)
 
     async def open(self, incoming):
         return self.frames(await self.make(incoming))
@@ -181,7 +181,7 @@ async def test_what_the_client_says_comes_in_and_a_flood_is_dropped():
         return silent()
 
     async with asgi.websocket(Channel(deaf), "/") as socket:
-        for _ in range(10 * streams.WAITING_FRAMES):
+        for _ in range(10 * standing.WAITING_FRAMES):
             socket.send("x")
         assert await socket.receive() == "first"
 
@@ -229,3 +229,89 @@ async def test_a_quiet_stream_is_kept_alive(monkeypatch):
         parts = one.parts()
         assert await anext(parts) == b"data: first\n\n"
         assert await anext(parts) == b": still here\n\n"
+
+
+async def numbered():
+    yield Frame(None, "0")
+    for number in range(1, 4):
+        yield Frame(f"line {number}", str(number))
+
+
+async def test_a_cursor_is_an_events_id_and_leaves_a_websocket_as_it_is():
+    assert await events(channel(numbered)) == (
+        b"id: 0\n\nid: 1\ndata: line 1\n\nid: 2\ndata: line 2\n\nid: 3\ndata: line 3\n\nevent: end\ndata:\n\n"
+    )
+    async with asgi.websocket(channel(numbered), "/") as socket:
+        assert await socket.all() == ["line 1", "line 2", "line 3"]
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "found"),
+    [
+        ("/", {}, None),
+        ("/?resume=", {}, None),
+        ("/?resume=a%2Cb", {}, "a,b"),
+        ("/", {"last-event-id": "c"}, "c"),
+        ("/?resume=a", {"last-event-id": "c"}, "c"),
+    ],
+)
+async def test_a_client_comes_back_with_the_header_or_the_query(target, headers, found):
+    seen = []
+
+    async def note(incoming):
+        seen.append(incoming.resume)
+        return three()
+
+    accept = {"accept": "text/event-stream"}
+    await asgi.ask(Channel(note), "GET", target, headers={**accept, **headers})
+    async with asgi.websocket(Channel(note), target, headers=headers) as socket:
+        await socket.all()
+    assert seen == [found, found]
+
+
+async def test_a_cursor_without_end_is_refused_before_the_upgrade():
+    with pytest.raises(RefusedError) as refused:
+        async with asgi.websocket(channel(three), "/?resume=" + "x" * 20_000):
+            pass
+    assert refused.value.answer.status == 400
+
+
+async def test_what_a_connection_records_is_what_was_written():
+    one = standing.Standing()
+    async with asgi.websocket(channel(numbered), "/", **{standing.KEY: one}) as socket:
+        await socket.all()
+    assert (one.cursor, one.is_stream) == ("3", True)
+
+
+async def test_a_stream_that_is_taken_over_goes_on_with_what_was_not_answered():
+    async def echo(incoming):
+        async def frames():
+            yield f"after {incoming.resume}"
+            async for text in incoming.frames:
+                yield text
+
+        return frames()
+
+    one = standing.Standing("7", ["a", "b"], taken_over=True)
+    socket = asgi.Socket(asgi.scope_of("websocket", "/?resume=1", **{standing.KEY: one}))
+    task = asyncio.create_task(socket.run(Channel(echo)))
+    assert [await socket.receive() for _ in range(3)] == ["after 7", "a", "b"], "without a second handshake"
+    socket.close()
+    await task
+
+
+async def test_a_stream_that_is_taken_over_and_refused_now_makes_its_client_come_back():
+    async def refuse(incoming):
+        raise NotFoundError("Nothing here any more.")
+
+    taken = {standing.KEY: standing.Standing("7", taken_over=True)}
+    socket = asgi.Socket(asgi.scope_of("websocket", "/", **taken))
+    task = asyncio.create_task(socket.run(Channel(refuse)))
+    assert await socket.receive() is None
+    assert socket.close_code == 1012
+    await task
+    taken = {standing.KEY: standing.Standing("7", taken_over=True)}
+    accept = {"accept": "text/event-stream"}
+    async with asgi.exchange(Channel(refuse), "GET", "/", headers=accept, **taken) as one:
+        assert await one.begin() == 0, "no second head"
+        assert one.start == {"type": "http.response.body", "body": b"", "more_body": False}

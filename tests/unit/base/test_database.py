@@ -254,3 +254,50 @@ def test_a_damaged_file_is_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"not a database, but long enough to be taken for one" * 50)
     with pytest.raises(PermanentError, match="backup"):
         Database(tmp_path / "state.db")
+
+
+async def test_while_held_another_process_may_write(database: Database) -> None:
+    await database.write(put(1))
+    await database.hold()
+    database.write_soon(put(2))
+    other = Database(database.path)
+    await other.write(put(3))
+    assert numbers(database) == [1, 3]
+    other.close()
+    database.go_on()
+    await database.write(put(4))
+    assert numbers(database) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_a_trial_leaves_nothing_unless_it_is_confirmed(database: Database, confirmed: bool) -> None:
+    await database.write(put(1))
+    await database.hold()
+    steps = (
+        *TABLE,
+        "ALTER TABLE notes ADD COLUMN more TEXT DEFAULT ';'; CREATE INDEX by_text ON notes(text);",
+    )
+    trial = Database(database.path, on_trial=True)
+    trial.migrate("notes", steps)
+    with pytest.raises(PermanentError, match="step 1"):
+        trial.migrate("bad", ["CREATE TABLE half (x); CREATE NONSENSE"])
+    assert trial.read("SELECT more FROM notes") == [(";",)]
+    trial.write_soon(put_more(2))
+    if confirmed:
+        trial.confirm()
+        assert await trial.write(put_more(3)) is None
+    trial.close()
+    database.go_on()
+    if confirmed:
+        assert numbers(database) == [1, 2, 3]
+        assert database.read("SELECT room FROM schema_steps ORDER BY room") == [("notes",)]
+    else:
+        await database.write(put(4))
+        assert numbers(database) == [1, 4]
+
+
+def put_more(number: int):
+    def work(connection: Connection) -> None:
+        connection.execute("INSERT INTO notes VALUES (?, 'x', 'm')", (number,))
+
+    return work

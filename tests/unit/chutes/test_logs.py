@@ -11,6 +11,7 @@ import pytest
 from tests.parts.chute_lab import ADMIN, ChuteLab, app, light
 from wayhouse.chutes import logs
 from wayhouse.chutes.engines.fake import FakeEngine
+from wayhouse.chutes.log_cursor import LogCursor
 from wayhouse.chutes.model import EngineError, LogLine, NoSuchChuteError
 
 
@@ -95,11 +96,13 @@ class Shaky(FakeEngine):
 
     away = 0
 
-    async def logs(self, name: str, *, tail: int = 200, follow: bool = False) -> AsyncIterator[LogLine]:
+    async def logs(
+        self, name: str, *, tail: int = 200, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
         if self.away:
             self.away -= 1
             raise EngineError("the engine restarts")
-        async for line in super().logs(name, tail=tail, follow=follow):
+        async for line in super().logs(name, tail=tail, follow=follow, since=since):
             yield line
 
 
@@ -128,3 +131,54 @@ async def test_a_slow_reader_holds_the_app_up_and_not_the_memory(
         assert (await reading).message == "0"
         assert await until(stream, "99") == [str(number) for number in range(1, 100)]
         await stream.aclose()
+
+
+class Coarse(FakeEngine):
+    """Lines are told apart by the second at best, as an app's are that writes several in one go."""
+
+    async def logs(
+        self, name: str, *, tail: int = 200, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
+        moment = since and since[:19] + ".000000000Z"
+        async for line in super().logs(name, tail=tail, follow=follow, since=moment):
+            yield LogLine(line.service, line.timestamp[:19] + ".000000000Z", line.message)
+
+
+@pytest.mark.parametrize("kind", [FakeEngine, Coarse])
+async def test_coming_back_nothing_is_lost_or_doubled(tmp_path: Path, kind: type[FakeEngine]) -> None:
+    engine = kind()
+    async with ChuteLab(tmp_path, engine=engine) as lab:
+        await lab.install(app(services={"main": light(), "extra": light()}))
+        for number in range(40):
+            lab.clock.advance(0.3)
+            await engine.print_line(f"hello-{'main' if number % 3 else 'extra'}", str(number))
+        said: list[str] = []
+        cursor: LogCursor | None = None
+        while len(said) < 42:
+            stream = lab.chutes.logs.follow("hello", tail=200, cursor=cursor)
+            cursor = LogCursor.parse(str(cursor)) if cursor else lab.chutes.logs.here()
+            for _ in range(min(5, 42 - len(said))):
+                async with asyncio.timeout(5):
+                    line = await anext(stream)
+                cursor = cursor.after(line)
+                said.append(line.message)
+            await stream.aclose()
+        assert sorted(said) == sorted([*map(str, range(40)), "main started", "extra started"])
+
+
+async def test_a_service_that_was_silent_is_heard_after_the_way_back(tmp_path: Path) -> None:
+    async with ChuteLab(tmp_path) as lab:
+        await lab.install(app(services={"main": light(), "extra": light()}))
+        for number in range(5):
+            await lab.engine.print_line("hello-extra", f"old {number}")
+        lab.clock.advance(1)
+        logs = lab.chutes.logs
+        begun = logs.here()
+        lab.clock.advance(1)
+        await lab.engine.print_line("hello-main", "seen")
+        await lab.engine.print_line("hello-extra", "new")
+        main = next(line for line in await logs.history("hello") if line.message == "seen")
+        for tail, expected in ((0, ["new"]), (2, ["old 3", "old 4", "new"])):
+            stream = logs.follow("hello", tail=tail, cursor=begun.after(main))
+            assert await until(stream, "new") == expected
+            await stream.aclose()

@@ -1,3 +1,4 @@
+import signal
 import sys
 from pathlib import Path
 
@@ -15,13 +16,16 @@ def started(monkeypatch):
     """The options that the daemon would be started with."""
     calls = []
     monkeypatch.setattr(up.os, "execv", lambda *words: calls.append(words))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, set())
     yield calls
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     assert all(program == sys.executable for program, _ in calls)
 
 
 def _options(started):
     [(_, words)] = started
-    assert words[1:3] == ["-m", "wayhouse.gateway"]
+    assert words[1] == "-m"
+    assert words[2] in {up.DAEMON, up.KEEPER}
     return options(words[3:])
 
 
@@ -85,3 +89,13 @@ def test_addresses():
 
 def test_the_command_line_is_not_in_the_daemon():
     assert "wayhouse.cli" not in Path(sys.modules["wayhouse.gateway.main"].__file__).read_text()
+
+
+def test_who_keeps_the_daemon(bare, started, monkeypatch):
+    assert up.program({}, demo=False) == up.KEEPER
+    assert up.program({}, demo=True) == up.DAEMON
+    assert up.program({"NOTIFY_SOCKET": "/run/systemd/notify"}, demo=False) == up.DAEMON
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    assert bare("up").code == 0
+    [(_, words)] = started
+    assert words[2] == up.DAEMON

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from wayhouse.api import client_grace
 from wayhouse.api.client_errors import UnreachableError
 from wayhouse.api.wire import ChangeView, UserRef
-from wayhouse.cli import watch as module
 from wayhouse.cli.screen import Screen
 from wayhouse.cli.session import Session
 from wayhouse.cli.wanted import Wanted
@@ -34,16 +34,20 @@ def _change(state="succeeded", reason=None):
 
 
 class Stub:
-    """A client that gives these streams one after the other: each a list of messages, and how it ends."""
+    """A client that gives a stream, a list of messages and how it ends, and is lost `lost` times after it."""
 
-    def __init__(self, *streams):
-        self._streams = iter(streams)
+    def __init__(self, stream, lost=0):
+        self._stream = stream
+        self._lost = lost
 
     def call(self, row, **_):
+        if self._lost:
+            self._lost -= 1
+            raise UnreachableError("lost")
         return _change()
 
     def follow(self, channel, **_) -> Iterator[str]:
-        messages, end = next(self._streams)
+        messages, end = self._stream
         for at, message in enumerate(messages):
             yield f'{{"time": {at}, "message": "{message}"}}'
         if end is not None:
@@ -52,24 +56,22 @@ class Stub:
 
 @pytest.fixture
 def session(monkeypatch):
-    monkeypatch.setattr(module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(client_grace, "PAUSE_S", 0.0)
     return Session(Wanted(), {})
 
 
-def _lines(session, *streams):
-    session.client = Stub(*streams)
+def _lines(session, stream, lost=0):
+    session.client = Stub(stream, lost)
     seen = []
     watch(session, 7, each=lambda _, text: seen.append(text))
     return seen
 
 
-def test_each_line_once_over_two_connections(session):
-    lost = UnreachableError("lost")
-    assert _lines(session, (["a", "b"], lost), ([], lost), (["a", "b", "c"], None)) == ["a", "b", "c"]
+def test_the_end_is_asked_for_until_the_gateway_is_back(session):
+    assert _lines(session, (["a", "b"], None), lost=3) == ["a", "b"]
 
 
-def test_a_gateway_that_stays_away_is_an_error(session, monkeypatch):
-    monkeypatch.setattr(module, "GRACE_S", -1.0)
+def test_a_gateway_that_stays_away_is_an_error(session):
     with pytest.raises(UnreachableError):
         _lines(session, (["a"], UnreachableError("lost")))
 

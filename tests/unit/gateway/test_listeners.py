@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wayhouse.base.errors import BadInputError, PermanentError
 from wayhouse.base.tasks import Tasks
-from wayhouse.gateway import listeners
+from wayhouse.gateway import http_connection, listeners
 from wayhouse.gateway.listeners import APPS, bind_tcp, bind_unix, parse_address, server
 
 
@@ -180,11 +180,11 @@ async def test_a_websocket_of_the_own_socket_is_known_too(served, tmp_path):
 
 
 ENDLESS = [
-    b"GET / HTTP/1.1\r\nX: " + b"x" * listeners.MAX_HEAD * 2,
-    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (listeners.MAX_HEAD // 3),
-    b"GET /" + b"x" * listeners.MAX_HEAD * 2,
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * listeners.MAX_HEAD * 2,
-    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * listeners.MAX_HEAD * 2,
+    b"GET / HTTP/1.1\r\nX: " + b"x" * http_connection.MAX_HEAD * 2,
+    b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * (http_connection.MAX_HEAD // 3),
+    b"GET /" + b"x" * http_connection.MAX_HEAD * 2,
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * http_connection.MAX_HEAD * 2,
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"x" * http_connection.MAX_HEAD * 2,
 ]
 
 
@@ -201,14 +201,14 @@ async def test_what_does_not_come_to_an_end_is_cut_off(served, request_):
 
 
 async def test_a_large_body_is_no_large_head(served):
-    size = listeners.MAX_HEAD * 3
+    size = http_connection.MAX_HEAD * 3
     request = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
     data = await told(*await asyncio.open_connection("127.0.0.1", served.port), request + bytes(size))
     assert f"127.0.0.1 {size}".encode() in data
 
 
 async def test_who_takes_too_long_for_a_head_is_let_go(served, monkeypatch):
-    monkeypatch.setattr(listeners, "HEAD_S", 0.05)
+    monkeypatch.setattr(http_connection, "HEAD_S", 0.05)
     for begin in (b"", b"GET / HTT", b"GET / HTTP/1.1\r\nX: y\r\n"):
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         writer.write(begin)
@@ -223,7 +223,7 @@ async def test_who_takes_too_long_for_a_head_is_let_go(served, monkeypatch):
 
 
 async def test_a_slow_body_is_waited_for(served, monkeypatch):
-    monkeypatch.setattr(listeners, "HEAD_S", 0.05)
+    monkeypatch.setattr(http_connection, "HEAD_S", 0.05)
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\n")
     for byte in (b"a", b"b", b"c"):

@@ -1,22 +1,31 @@
-import contextlib
+"""The command line, the settings and the lock; what keeps the daemon from starting is told in a sentence."""
+
+import asyncio
 import io
 import os
-import signal
+import resource
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.parts.notified import QUICK, own_process_restored, stop_when_ready
 from wayhouse.base.errors import BadInputError, ConflictError
 from wayhouse.base.settings import Paths
 from wayhouse.chutes.engines.fake import FakeEngine
 from wayhouse.gateway import __main__ as command
 from wayhouse.gateway import assemble, main
-from wayhouse.gateway.main import Options, choose_paths, locked, read_settings, run
+from wayhouse.gateway.main import Options, choose_paths, locked, raise_limit, read_settings, run
+from wayhouse.runtime.exceptions import ConnectionClosed
+from wayhouse.runtime.passage import Passage
+from wayhouse.runtime.upgrade import Prepare, decode, encode
 
-QUICK = {"WAYHOUSE_ACCESS_ARGON2_MEMORY_KIB": "8", "WAYHOUSE_ACCESS_ARGON2_TIME": "1", "HOME": "/nowhere"}
+
+@pytest.fixture(autouse=True)
+def restored():
+    with own_process_restored():
+        yield
 
 
 def test_the_command_line():
@@ -32,6 +41,8 @@ def test_the_command_line():
         "--config",
         "/c",
         "--insecure-default-login",
+        "--heir",
+        "7",
     ]
     assert command.options(given) == Options(
         data=Path("/d"),
@@ -40,6 +51,7 @@ def test_the_command_line():
         demo=True,
         config=Path("/c"),
         insecure_default_login=True,
+        heir=7,
     )
 
 
@@ -75,6 +87,8 @@ def test_the_command_line_goes_over_the_settings(tmp_path):
 
 
 def test_one_gateway_for_each_directory(tmp_path):
+    with locked(tmp_path / "lock") as lock:
+        assert not os.get_inheritable(lock)
     with (
         locked(tmp_path / "lock"),
         pytest.raises(ConflictError, match=r"runs on .* already"),
@@ -83,14 +97,6 @@ def test_one_gateway_for_each_directory(tmp_path):
         pass
     with locked(tmp_path / "lock"):
         pass
-
-
-def test_a_name_is_made_once_and_not_lost_with_an_empty_file(tmp_path):
-    path = tmp_path / "instance"
-    path.touch()
-    name = main._instance(path)
-    assert len(name) == 8
-    assert main._instance(path) == name
 
 
 def failed(capsys, options, env=None):
@@ -115,121 +121,81 @@ def test_what_cannot_be_is_told_in_a_sentence(tmp_path, capsys):
     assert "of its own" in failed(capsys, Options(data=tmp_path / "a", demo=True))
 
 
-@pytest.fixture
-def fake_engine(monkeypatch):
+def test_a_failure_of_the_machine_is_told_with_its_place(tmp_path, capsys, monkeypatch):
+    def fail(error):
+        def locked(path):
+            raise error
+
+        monkeypatch.setattr(main, "locked", locked)
+        return failed(capsys, Options(data=tmp_path))
+
+    assert (
+        fail(PermissionError(13, "no", "/a"))
+        == "wayhouse: /a may not be written. Start as root, or use --data DIR.\n"
+    )
+    assert fail(OSError(28, "No space left", "/a")) == "wayhouse: /a: No space left.\n"
+    assert fail(OSError("odd")) == "wayhouse: The gateway: odd.\n"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), asyncio.CancelledError()])
+def test_told_to_stop_before_it_lives(tmp_path, monkeypatch, stop):
+    def locked(path):
+        raise stop
+
+    monkeypatch.setattr(main, "locked", locked)
+    assert run(Options(data=tmp_path), QUICK, io.StringIO()) == 0
+
+
+def test_as_many_clients_as_the_system_allows():
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    raise_limit()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+
+
+def test_the_demo_lives_in_a_folder_that_is_gone_afterwards(tmp_path, monkeypatch):
     engine = FakeEngine(serve=True)
 
     async def choose(*_arguments, **_more):
         return engine
 
     monkeypatch.setattr(assemble, "choose", choose)
-    yield engine
-    for number in (signal.SIGTERM, signal.SIGINT):
-        assert signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}
-
-
-@contextlib.contextmanager
-def stop_when_ready(look=lambda: None):
-    """The environment of a gateway that is told to stop as soon as it says that it is ready."""
-    name = f"\0wayhouse-test-{os.getpid()}-{time.monotonic_ns()}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-        listener.bind(name)
-        listener.settimeout(20)
-
-        def wait():
-            assert listener.recv(100) == b"READY=1"
-            look()
-            os.kill(os.getpid(), signal.SIGTERM)
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        yield {**QUICK, "NOTIFY_SOCKET": "@" + name[1:]}
-        thread.join()
-        assert listener.recv(100) == b"STOPPING=1"
-
-
-@pytest.fixture
-def root_log():
-    import logging
-
-    root = logging.getLogger()
-    before, level = root.handlers, root.level
-    yield
-    for handler in root.handlers:
-        if handler not in before:
-            handler.close()
-    root.handlers = before
-    root.setLevel(level)
-
-
-@pytest.mark.usefixtures("root_log", "fake_engine")
-def test_it_starts_says_the_password_once_and_leaves_no_socket(tmp_path):
-    base = tmp_path / "gw"
-    sockets = []
-    options = Options(data=base, listen="127.0.0.1:0")
-    first, again = io.StringIO(), io.StringIO()
-    with stop_when_ready(lambda: sockets.extend(path.name for path in (base / "run").glob("*.sock"))) as env:
-        assert run(options, env, first) == 0
-    assert "password" in first.getvalue()
-    assert sorted(sockets) == ["apps.sock", "wayhouse.sock"]
-    assert list((base / "run").glob("*.sock")) == []
-    with stop_when_ready() as env:
-        assert run(options, env, again) == 0
-    assert "is ready" in again.getvalue()
-    assert "password" not in again.getvalue()
-
-
-@pytest.mark.usefixtures("root_log", "fake_engine")
-def test_a_start_that_fails_late_does_not_use_up_the_password(tmp_path, capsys):
-    base = tmp_path / "gw"
-    nonsense = tmp_path / "x"
-    nonsense.write_text("nonsense")
-    options = Options(data=base, listen="127.0.0.1:0")
-    given = {"TLS": "given", "TLS_CERTIFICATE": str(nonsense), "TLS_KEY": str(nonsense)}
-    told = failed(capsys, options, {f"WAYHOUSE_GATEWAY_{key}": value for key, value in given.items()})
-    assert "TLS cannot be served" in told
-    assert list((base / "run").glob("*.sock")) == []
-    out = io.StringIO()
-    with stop_when_ready() as env:
-        assert run(options, env, out) == 0
-    assert "password" in out.getvalue()
-
-
-@pytest.mark.usefixtures("root_log")
-def test_a_signal_while_it_starts_stops_it(tmp_path, fake_engine, monkeypatch):
-    async def hang():
-        threading.Timer(0.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        await main.asyncio.Event().wait()
-
-    monkeypatch.setattr(fake_engine, "info", hang)
-    out = io.StringIO()
-    begun = time.monotonic()
-    assert run(Options(data=tmp_path, listen="127.0.0.1:0"), QUICK, out) == 0
-    assert time.monotonic() - begun < 10
-    assert out.getvalue() == ""
-
-
-@pytest.mark.usefixtures("root_log", "fake_engine")
-def test_the_demo_lives_in_a_folder_that_is_gone_afterwards(tmp_path, monkeypatch):
     monkeypatch.setattr(main.demo.tempfile, "tempdir", str(tmp_path))
     out = io.StringIO()
-    with stop_when_ready() as env:
-        assert run(Options(demo=True, listen="127.0.0.1:0"), env, out) == 0
+    with stop_when_ready() as manager:
+        assert run(Options(demo=True, listen="127.0.0.1:0"), {**QUICK, **manager.env}, out) == 0
     assert "is ready" in out.getvalue()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_gateway_that_cannot_serve_is_not_waited_for():
-    import asyncio
+def test_a_successor_without_an_elder(tmp_path, capsys):
+    with (tmp_path / "file").open("w") as file:
+        number = os.dup(file.fileno())
+    assert "leads to no elder" in failed(capsys, Options(data=tmp_path, heir=number))
+    os.close(number)
+    assert "leads to no elder" in failed(capsys, Options(data=tmp_path, heir=1_000_000))
+    ours, its = socket.socketpair()
+    ours.close()
+    assert (
+        failed(capsys, Options(data=tmp_path, heir=its.detach()))
+        == f"wayhouse: {ConnectionClosed().message}\n"
+    )
 
-    from wayhouse.base.errors import PermanentError
-    from wayhouse.base.tasks import Tasks
-    from wayhouse.gateway.listeners import server
 
-    async def body():
-        async with Tasks() as tasks:
-            done = tasks.spawn(asyncio.sleep(0), name="http")
-            with pytest.raises(PermanentError):
-                await main._until_started([server(print)], [done])
+def test_a_successor_that_cannot_go_on_tells_its_elder_why(tmp_path, capsys):
+    ours, its = socket.socketpair()
+    heard = []
 
-    asyncio.run(body())
+    async def offer():
+        passage = Passage(ours)
+        await passage.send(encode(Prepare("Wayhouse 0", 0, [], os.getpid())), timeout=20)
+        body, _ = await passage.receive(timeout=20)
+        heard.append(decode(body).reason)
+        passage.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(offer()))
+    thread.start()
+    told = failed(capsys, Options(data=tmp_path, heir=its.detach()))
+    thread.join()
+    assert "offers 0. Restart instead." in told
+    assert told == f"wayhouse: {heard[0]}\n"

@@ -350,3 +350,57 @@ async def test_a_full_disk_after_the_point_of_no_return_undoes_nothing(tmp_path:
         change = await ledger.submit(Wish(kind="ends", resource="x", name="x"), ME)
         assert (await ledger.wait(change.id)).state == State.SUCCEEDED
         assert world.log == ["saved"]
+
+
+@pytest.mark.parametrize("moves", [False, True])
+async def test_at_rest_a_change_is_left_between_two_tasks(tmp_path: Path, moves: bool) -> None:
+    world = World()
+    world.gates["b"] = asyncio.Event()
+    async with ledger_on(tmp_path, world) as ledger:
+        change = await ledger.submit(wish("a", "b", "c"), ME)
+        await until(lambda: "do b" in world.log)
+        resting = asyncio.create_task(ledger.rest(20))
+        await asyncio.sleep(0)
+        late = await ledger.submit(wish("d", resource="y"), ME)
+        world.gates["b"].set()
+        await resting
+        assert world.log == ["do a", "do b"]
+        if not moves:
+            ledger.carry_on()
+            assert (await ledger.wait(change.id)).state == State.SUCCEEDED
+            assert (await ledger.wait(late.id)).state == State.SUCCEEDED
+    if moves:
+        async with ledger_on(tmp_path, world) as ledger:
+            assert (await ledger.wait(change.id)).state == State.SUCCEEDED
+            assert (await ledger.wait(late.id)).state == State.SUCCEEDED
+    assert sorted(one for one in world.log if "resume" not in one) == ["do a", "do b", "do c", "do d"]
+
+
+async def test_a_task_that_takes_too_long_is_interrupted_and_done_again(tmp_path: Path) -> None:
+    world = World()
+    world.gates["b"] = asyncio.Event()
+    async with ledger_on(tmp_path, world) as ledger:
+        change = await ledger.submit(wish("a", "b"), ME)
+        await until(lambda: "do b" in world.log)
+        await ledger.rest(0.01)
+        world.gates.clear()
+        ledger.carry_on()
+        assert (await ledger.wait(change.id)).state == State.SUCCEEDED
+        assert world.log == ["do a", "do b", f"resume {change.id}", "undo b", "do b"]
+
+
+async def test_undoing_rests_between_two_tasks(tmp_path: Path) -> None:
+    world = World()
+    world.fail.add("c")
+    world.gates["undo b"] = asyncio.Event()
+    async with ledger_on(tmp_path, world) as ledger:
+        change = await ledger.submit(wish("a", "b", "c"), ME)
+        await until(lambda: "undo b" in world.log)
+        resting = asyncio.create_task(ledger.rest(20))
+        await asyncio.sleep(0)
+        world.gates["undo b"].set()
+        await resting
+        assert world.things == {"a"}
+        ledger.carry_on()
+        assert (await ledger.wait(change.id)).state == State.FAILED
+        assert world.log == ["do a", "do b", "do c", "undo c", "undo b", "undo a"]

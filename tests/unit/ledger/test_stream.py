@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from wayhouse.ledger import stream as module
@@ -31,3 +33,22 @@ async def test_entries_are_json() -> None:
     assert [entry.json async for batch in stream.watch() for entry in batch] == [
         '{"time":1.5,"message":"say \\"hi\\""}'
     ]
+
+
+async def test_a_watcher_may_begin_in_the_middle() -> None:
+    stream = Stream([Line(float(number), str(number)) for number in range(3)])
+    stream.append(Line(3.0, "3"))
+    stream.close()
+    found = [(entry.number, entry.line.message) async for batch in stream.watch(2) for entry in batch]
+    assert found == [(2, "2"), (3, "3")]
+    assert [batch async for batch in stream.watch(4)] == []
+
+
+async def test_who_had_more_than_there_is_goes_on_with_what_comes() -> None:
+    stream = Stream([Line(0.0, "0")])
+    watching = stream.watch(9)
+    waiting = asyncio.create_task(anext(watching))
+    await asyncio.sleep(0)
+    stream.append(Line(1.0, "1"))
+    assert [(entry.number, entry.line.message) for entry in await waiting] == [(1, "1")]
+    await watching.aclose()

@@ -74,3 +74,16 @@ def test_percentiles_are_right_to_an_eighth(times: list[int]) -> None:
 
 def test_no_calls_have_no_percentile() -> None:
     assert Stat().percentile(0.5) == 0.0
+
+
+def test_figures_go_on_in_another_process() -> None:
+    stat, again = Stat(), Stat()
+    for took in (10, 2_000, 3_000_000):
+        stat.add(took)
+    stat.errors = 1
+    again.restore(stat.snapshot())
+    assert again.report() == stat.report()
+    for nonsense in (None, [1, 2, 3, None], [1, 2, 3, [4]]):
+        with pytest.raises(ValueError):
+            again.restore(nonsense)
+    assert again.report() == stat.report()

@@ -177,6 +177,16 @@ def test_a_pipeline_that_fails_is_not_sent(remote: RemoteControl) -> None:
     assert remote.echo(1) == 1
 
 
+@pytest.mark.parametrize("wire", [0, 1])
+def test_a_pipeline_that_cannot_be_written_leaves_the_client_in_step(server: Any, wire: int) -> None:
+    with RemoteControl(server[1], "primary", 20, wire=wire) as remote:
+        with pytest.raises(TypeError, match="NOT JSON"):
+            remote.many("echo", [(1,), ({1, 2},)])
+        if wire == 0:  # it cannot say which answers are no longer wanted
+            remote.connect()
+        assert remote.echo("mine") == "mine"
+
+
 def test_a_pipeline_that_times_out_leaves_the_client_in_step(server: Any) -> None:
     control, address = server
     with RemoteControl(address, "primary", 0.1) as remote:

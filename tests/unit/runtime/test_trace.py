@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,33 @@ async def test_tasks_are_shown() -> None:
     assert "in sleeping_task" in text
 
 
+async def test_a_task_shows_what_it_waits_for_in_the_end() -> None:
+    async def items() -> Any:
+        await asyncio.sleep(100, "innermost")
+        yield 1
+
+    async def middle(password: str) -> None:
+        async for _ in items():
+            pass
+
+    @types.coroutine
+    def generator() -> Any:
+        yield from middle("s3cr3t")
+
+    async def outermost() -> None:
+        await generator()
+
+    task = asyncio.create_task(outermost(), name="nested")
+    await asyncio.sleep(0)
+    names = [frame.f_code.co_name for frame in trace.awaiting(task.get_coro())]
+    text = trace.dump().partition("\ntask 'nested'")[2].partition("\n\n")[0]
+    task.cancel()
+    assert names[:3] == ["outermost", "generator", "middle"]
+    assert text.index("in outermost") < text.index("in generator") < text.index("in middle")
+    assert "async for _ in items()" in text
+    assert list(trace.awaiting(None)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
@@ -54,6 +83,7 @@ async def test_tasks_are_shown() -> None:
         ("authkey: 12345, port: 3", "authkey: <redacted>, port: 3"),
         ('{"token": "abc", "name": "x"}', '{"token": <redacted>, "name": "x"}'),
         ("nothing to hide = 3", "nothing to hide = 3"),
+        ("Authorization: Bearer abc", "Authorization: <redacted>"),
     ],
 )
 def test_secrets_are_redacted(text: str, seen: str) -> None:

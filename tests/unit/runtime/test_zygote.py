@@ -86,11 +86,38 @@ def test_answers_find_their_askers_in_any_order(zygote) -> None:
     assert found == {number: number for number in range(20)}
 
 
+def test_a_child_that_waits_for_its_work_may_be_killed(zygote) -> None:
+    assert zygote.spawn("os:_exit", [0]).join(10) == 0
+    for pid in get_children(zygote.pid):
+        with contextlib.suppress(ProcessLookupError):
+            fd = os.pidfd_open(pid)
+            os.kill(pid, signal.SIGKILL)
+            assert select.select([fd], [], [], 10)[0]
+            os.close(fd)
+    assert zygote.spawn("os:_exit", [3]).join(10) == 3
+
+
+def test_the_child_that_waits_for_its_work_ends_before_the_zygote() -> None:
+    made = Zygote()
+    made.start()
+    assert made.spawn("os:_exit", [3]).join(10) == 3
+    assert made.spawn("os:_exit", [3]).join(10) == 3  # the one after it is there, then
+    spare = [os.pidfd_open(pid) for pid in get_children(made.pid)]
+    made.close()
+    for fd in spare:
+        assert select.select([fd], [], [], 0)[0]
+        os.close(fd)
+
+
 def test_all_end_with_the_zygote() -> None:
     made = Zygote()
     made.start()
     child = made.spawn("time:sleep", [60])
+    spare = [os.pidfd_open(pid) for pid in get_children(made.pid) if pid != child.pid]
     made.kill(signal.SIGKILL)
+    for fd in spare:
+        assert select.select([fd], [], [], 10)[0]
+        os.close(fd)
     with contextlib.suppress(OSError):
         child.terminate()
     assert select.select([child], [], [], 10)[0]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from wayhouse.api.apps import Target, end_to_end
+from wayhouse.api.standing import TUNNEL
 from wayhouse.base.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class HttpForward:
         """Pass on one request and its answer, until either side leaves. An app that cannot be reached is a 502."""
         body = _Body(scope, receive)
         async with Tasks() as tasks:
-            passing = tasks.spawn(self._exchange(target, scope["method"], body, send), name="forward")
+            passing = tasks.spawn(self._exchange(target, scope, body, send), name="forward")
             leaving = tasks.spawn(body.client_leaves(), name="forward-client")
             await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
 
@@ -70,13 +71,13 @@ class HttpForward:
         finally:
             await theirs.close()
 
-    async def _exchange(self, target: Target, method: str, body: _Body, send: Send) -> None:
+    async def _exchange(self, target: Target, scope: Scope, body: _Body, send: Send) -> None:
         import aiohttp
 
         started = False
         try:
             async with self._client().request(
-                method,
+                scope["method"],
                 _url("http", target),
                 headers=_pairs(target),
                 data=body.chunks() if body.is_sent else None,
@@ -85,6 +86,8 @@ class HttpForward:
                 headers = end_to_end(answer.raw_headers)
                 if answer.status in {204, 304}:  # where a length describes a body that does not come
                     headers = [pair for pair in headers if pair[0] != b"content-length"]
+                if answer.content_type == "text/event-stream":
+                    scope[TUNNEL] = True
                 await send({"type": "http.response.start", "status": answer.status, "headers": headers})
                 started = True
                 async for chunk in answer.content.iter_chunked(CHUNK):

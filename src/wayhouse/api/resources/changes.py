@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from wayhouse.access.policy import Right, demand
 from wayhouse.api import wire
 from wayhouse.api.actors import actor_of
 from wayhouse.api.resources.chutes import ChuteResource
-from wayhouse.api.table import Call, Channel, Incoming, Rows, endpoint
+from wayhouse.api.table import Call, Channel, Frame, Frames, Incoming, Rows, endpoint
 from wayhouse.base.errors import BadInputError, ForbiddenError
 from wayhouse.ledger.model import Change, Line, State, Wish
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:  # the command line reads the tables of rows, and should not l
 CHANGES = "/api/v1/changes/"
 CHANGE = "/api/v1/changes/{id}"
 NODE = "__PARADROP__"
+MOST_DIGITS = 9
 _USE = {"start", "stop", "restart"}
 _CLASSES = {"chute": "CHUTE", "router": "ROUTER", "snap": "SNAP"}
 
@@ -65,14 +65,15 @@ class ChangeResource:
                 raise BadInputError("`updateClass` must be CHUTE or ROUTER.", path="updateClass")
         return wire.ChangeRef(change.id)
 
-    async def stream(self, call: Call, _incoming: Incoming) -> AsyncIterator[str | bytes]:
-        return self._frames(self._change(call).id)
+    async def stream(self, call: Call, incoming: Incoming) -> Frames:
+        return self._frames(self._change(call).id, lines_had(incoming.resume))
 
-    async def _frames(self, change_id: int) -> AsyncIterator[str | bytes]:
-        async with aclosing(self._ledger.watch(change_id)) as batches:  # type: ignore[type-var]
+    async def _frames(self, change_id: int, start: int) -> Frames:
+        """The cursor of a line is how many there are up to and with it."""
+        async with aclosing(self._ledger.watch(change_id, start)) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 for entry in batch:
-                    yield entry.json
+                    yield Frame(entry.json, str(entry.number + 1))
 
     async def _chute_change(self, order: wire.NewChange, call: Call) -> Change:
         actor = actor_of(call.who)
@@ -111,6 +112,18 @@ class ChangeResource:
             demand(right, call.who, chute=name, chute_owner=self._chute_resource.owner_of(name))
         else:
             demand(Right.ADMINISTER, call.who)
+
+
+def lines_had(cursor: str | None) -> int:
+    """Raises `BadInputError`."""
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > MOST_DIGITS:
+        raise BadInputError(
+            "The cursor of a change's stream is the number of lines you have had. Leave it out to begin with the first.",
+            path="resume",
+        )
+    return int(cursor)
 
 
 def _may_see(identity: Identity, change: Change) -> bool:
@@ -154,7 +167,7 @@ CANCEL = endpoint(
 )
 STREAM = Channel(
     path="/ws/changes/{id}/stream", right=Right.SEE_CHANGES, summary="Its progress, from the first line to the last",
-    opener=_R.stream, frame=Line,
+    opener=_R.stream, frame=Line, resumes=True,
 )  # fmt: skip
 
 ROWS: Rows = (LIST, CREATE, HISTORY, GET, CANCEL, STREAM)

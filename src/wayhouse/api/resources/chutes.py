@@ -10,10 +10,11 @@ from wayhouse.access.model import Identity
 from wayhouse.access.policy import Right, demand, permits
 from wayhouse.api import wire
 from wayhouse.api.actors import actor_of
-from wayhouse.api.table import Call, Channel, Incoming, Rows, endpoint
+from wayhouse.api.table import Call, Channel, Frame, Frames, Incoming, Rows, endpoint
 from wayhouse.base import codec
 from wayhouse.chutes import document
 from wayhouse.chutes.allocation import cpu_shares
+from wayhouse.chutes.log_cursor import LogCursor
 from wayhouse.chutes.model import Chute, LogLine, NoSuchNetworkError, container_name
 from wayhouse.chutes.ports import Container
 from wayhouse.ledger.model import Change
@@ -94,10 +95,14 @@ class ChuteResource:
         lines = await self._chutes.logs.history(call.path["chute"], tail=tail)
         return [wire.LogLineView(line.service, line.timestamp, line.message) for line in lines]
 
-    async def follow_logs(self, call: Call, _incoming: Incoming) -> AsyncIterator[str | bytes]:
+    async def follow_logs(self, call: Call, incoming: Incoming) -> Frames:
+        """Coming back, `tail` counts only for services of which nothing was seen."""
         self._chutes.get(call.path["chute"])
         tail = call.query_number("tail", 200, most=MOST_LINES) or 0
-        return _frames(self._chutes.logs.follow(call.path["chute"], tail=tail))
+        logs = self._chutes.logs
+        cursor = None if incoming.resume is None else LogCursor.parse(incoming.resume)
+        lines = logs.follow(call.path["chute"], tail=tail, cursor=cursor)
+        return _frames(lines, logs.here() if cursor is None else cursor)
 
     async def networks(self, call: Call) -> list[wire.NetworkView]:
         self._chutes.get(call.path["chute"])
@@ -110,9 +115,9 @@ class ChuteResource:
             network=call.path["network"],
         )
 
-    async def no_network_channel(self, call: Call, _incoming: Incoming) -> AsyncIterator[str | bytes]:
+    async def no_network_channel(self, call: Call, _incoming: Incoming) -> Frames:
         await self.no_network(call)
-        return _frames(self._chutes.logs.follow(call.path["chute"]))
+        return _frames(self._chutes.logs.follow(call.path["chute"]), LogCursor())
 
     async def _receive(self, call: Call, url_name: str | None) -> Received:
         """What was sent, if the sender may install a chute of *its* name (which overrides the one in the URL)."""
@@ -202,10 +207,13 @@ def _web_view(chute: Chute) -> wire.WebView | None:
     return wire.WebView(web.service, web.port, host_port, f"/chutes/{chute.name}/")
 
 
-async def _frames(lines: AsyncIterator[LogLine]) -> AsyncIterator[str | bytes]:
+async def _frames(lines: AsyncIterator[LogLine], cursor: LogCursor) -> Frames:
+    """The first frame only tells where the stream began, so that nothing of a quiet app is lost on the way back."""
+    yield Frame(None, str(cursor))
     async with aclosing(lines):  # type: ignore[type-var]
         async for line in lines:
-            yield codec.encode_json(line).decode()
+            cursor = cursor.after(line)
+            yield Frame(codec.encode_json(line).decode(), str(cursor))
 
 
 def _environment(call: Call) -> dict[str, str] | None:
@@ -274,7 +282,7 @@ NETWORKS = endpoint(
 FOLLOW_LOGS = Channel(
     path="/sockjs/logs/{chute}", also=("/sockjs/logs/{chute}/{rest...}", "/ws/chute_logs/{chute}"),
     right=Right.USE_CHUTE, summary="The chute's log: the last lines, then live", opener=_R.follow_logs,
-    frame=wire.LogLineView,
+    frame=wire.LogLineView, resumes=True,
 )  # fmt: skip
 
 ROWS: Rows = (

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from wayhouse.access.policy import Right
 from wayhouse.api.bodies import gather
-from wayhouse.api.table import Call, Channel, Endpoint, Incoming, Reply, Rows, endpoint
+from wayhouse.api.table import Call, Channel, Endpoint, Frames, Incoming, Reply, Rows, endpoint
 from wayhouse.base import codec
 from wayhouse.host.model import Hardware, Software, Status, Telemetry
 
@@ -43,7 +42,7 @@ class InfoResource:
     async def status(self, call: Call) -> Status:
         return await self._host.status()
 
-    async def follow_status(self, call: Call, incoming: Incoming) -> AsyncIterator[str | bytes]:
+    async def follow_status(self, call: Call, incoming: Incoming) -> Frames:
         return self._periodic() if incoming.is_deaf else self._on_demand(incoming)
 
     async def snapd(self, call: Call) -> Reply:
@@ -58,13 +57,13 @@ class InfoResource:
         )
         return Reply(reply.body, reply.status, media=reply.content_type)
 
-    async def _on_demand(self, incoming: Incoming) -> AsyncIterator[str | bytes]:
+    async def _on_demand(self, incoming: Incoming) -> Frames:
         """One frame for each `refresh`; anything else is ignored, as ParaDrop's page expects."""
         async for text in incoming.frames:
             if text.strip() == "refresh":
                 yield await self._status_frame()
 
-    async def _periodic(self) -> AsyncIterator[str | bytes]:
+    async def _periodic(self) -> Frames:
         while True:
             yield await self._status_frame()
             await asyncio.sleep(SSE_PERIOD_S)

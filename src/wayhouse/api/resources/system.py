@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from wayhouse.access.policy import Right
 from wayhouse.api import wire
 from wayhouse.api.resources.changes import change_view
-from wayhouse.api.table import Call, Channel, Incoming, Reply, Rows, endpoint
+from wayhouse.api.table import Call, Channel, Frames, Incoming, Reply, Rows, endpoint
 from wayhouse.base import codec
 from wayhouse.base.events import Events, Subscription
 from wayhouse.base.log import LogLine
@@ -42,18 +42,18 @@ class SystemResource:
     async def openapi(self, call: Call) -> dict[str, Any]:
         return dict(self._describe())
 
-    async def follow_log(self, call: Call, _incoming: Incoming) -> AsyncIterator[str | bytes]:
+    async def follow_log(self, call: Call, _incoming: Incoming) -> Frames:
         return self._log_frames()
 
-    async def follow_events(self, call: Call, _incoming: Incoming) -> AsyncIterator[str | bytes]:
+    async def follow_events(self, call: Call, _incoming: Incoming) -> Frames:
         return self._event_frames()
 
-    async def _log_frames(self) -> AsyncIterator[str | bytes]:
+    async def _log_frames(self) -> Frames:
         with self._events.subscribe(LogLine) as lines:
             async for line in lines:
                 yield line.message
 
-    async def _event_frames(self) -> AsyncIterator[str | bytes]:
+    async def _event_frames(self) -> Frames:
         facts: Subscription[ChuteChanged | ChangeMoved] = self._events.subscribe(ChuteChanged, ChangeMoved)
         with facts:
             async for fact in facts:

@@ -55,10 +55,11 @@ async def choose(
     directory: Path,
     runtime: Path,
     apps_socket: Path | None = None,
+    traces: Path | None = None,
     socket: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Engine:
-    """`socket`: ask only there for Docker. Raises `UnavailableError` if Docker is wanted and nobody answers."""
+    """`traces`: see `SandboxEngine`; `socket`: ask only there for Docker. Raises `UnavailableError` if Docker is wanted and nobody answers."""
     candidates = [socket] if socket else list(sockets(os.environ if environ is None else environ))
     if wanted != "sandbox":
         for candidate in candidates:
@@ -69,6 +70,6 @@ async def choose(
             f"No container engine answers (asked {', '.join(candidates)}). Start Docker or Podman, or set the "
             "engine to sandbox."
         )
-    engine = SandboxEngine(directory, runtime, instance=instance, apps_socket=apps_socket)
+    engine = SandboxEngine(directory, runtime, instance=instance, apps_socket=apps_socket, traces=traces)
     await asyncio.to_thread(engine.tidy)
     return engine

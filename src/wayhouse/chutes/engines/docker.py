@@ -149,11 +149,13 @@ class DockerEngine:
         known = await self._own(name)
         return None if known is None else words.read_container(known)
 
-    async def logs(self, name: str, *, tail: int = 200, follow: bool = False) -> AsyncIterator[LogLine]:
+    async def logs(
+        self, name: str, *, tail: int = 200, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
         known = await self._own(name)
         if known is not None:
             log = DockerLog(self._client, known["Id"], words.read_container(known).service)
-            async for line in log.read(tail=tail, follow=follow):
+            async for line in log.read(tail=tail, follow=follow, since=since):
                 yield line
 
     async def execute(self, name: str, command: Sequence[str], *, timeout_s: float = 30.0) -> ExecResult:

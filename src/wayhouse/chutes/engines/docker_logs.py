@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from wayhouse.chutes.engines.docker_client import CONFLICT, NOT_FOUND, DockerClient, EngineRefusedError
 from wayhouse.chutes.engines.docker_spec import unix_time
 from wayhouse.chutes.engines.docker_stream import LogFrames
+from wayhouse.chutes.log_cursor import LogPlace
 from wayhouse.chutes.model import LogLine
 
 FOLLOW_PAUSE_S = 0.3
@@ -22,16 +23,17 @@ class DockerLog:
         self._number = number
         self._service = service
 
-    async def read(self, *, tail: int, follow: bool) -> AsyncIterator[LogLine]:
+    async def read(self, *, tail: int, follow: bool, since: str = "") -> AsyncIterator[LogLine]:
         """Docker ends a followed log when the program ends, so this asks again while it is being restarted."""
-        last, wanted = "", str(max(0, tail))
+        place, wanted = LogPlace(since), str(max(0, tail))
         while True:
-            async for line in self._read_once(tail=wanted, follow=follow, since=last):
-                last = line.timestamp
+            wanted = "all" if place.stamp else wanted
+            lines = self._read_once(tail=wanted, follow=follow, since=place.stamp)
+            async for line in place.beyond(lines):
+                place = place.after(line)
                 yield line
             if not follow or not await self._lives():
                 return
-            wanted = "all" if last else wanted
             await asyncio.sleep(FOLLOW_PAUSE_S)
 
     async def _lives(self) -> bool:
@@ -39,7 +41,7 @@ class DockerLog:
         return known is not None and known["State"]["Status"] in LIVING
 
     async def _read_once(self, *, tail: str, follow: bool, since: str) -> AsyncIterator[LogLine]:
-        """Lines after the timestamp `since`; nothing if the container is gone."""
+        """Lines from the timestamp `since` on; nothing if the container is gone."""
         frames = LogFrames(self._service)
         params = {"stdout": True, "stderr": True, "timestamps": True, "tail": tail, "follow": follow}
         path = f"containers/{self._number}/logs"
@@ -47,17 +49,18 @@ class DockerLog:
             async with self._client.stream("GET", path, since=since_parameter(since), **params) as response:
                 async for data in response.content.iter_any():
                     for line in frames.feed(data):
-                        if line.timestamp > since:
-                            yield line
+                        yield line
         except EngineRefusedError as error:
             if error.answer not in {NOT_FOUND, CONFLICT}:
                 raise
         for line in frames.end():
-            if line.timestamp > since:
-                yield line
+            yield line
 
 
 def since_parameter(stamp: str) -> str | None:
     """Docker takes Unix seconds with nanoseconds."""
     moment = unix_time(stamp) if stamp else None
-    return None if moment is None else f"{int(moment)}.{stamp.partition('.')[2].removesuffix('Z'):0<9}"
+    if moment is None:
+        return None
+    digits = stamp.partition(".")[2].removesuffix("Z").partition("+")[0].partition("-")[0]
+    return f"{int(moment)}.{digits:0<9}"

@@ -92,6 +92,7 @@ def read_container(seen: Mapping[str, Any]) -> Container:
         change_id=int(change) if change.isdigit() else 0,
         image=own.get(f"{LABEL}.image") or seen["Config"].get("Image", ""),
         state=_read_state(seen),
+        pid=int(seen["State"].get("Pid") or 0) or None,
     )
 
 

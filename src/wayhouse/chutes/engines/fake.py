@@ -163,11 +163,15 @@ class FakeEngine:
         container = self._containers.get(name)
         return None if container is None else _seen(container)
 
-    async def logs(self, name: str, *, tail: int = 200, follow: bool = False) -> AsyncIterator[LogLine]:
+    async def logs(
+        self, name: str, *, tail: int = 200, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
         container = self._containers.get(name)
         if container is None:
             return
         position = max(0, len(container.lines) - tail)
+        if since:
+            position = sum(line.timestamp < since for line in container.lines)
         while True:
             while position < len(container.lines):
                 yield container.lines[position]

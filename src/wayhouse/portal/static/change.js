@@ -2,6 +2,7 @@
 
 import { duration } from "./formats.js";
 import { localTimes } from "./page.js";
+import { follow } from "./stream.js";
 
 const STEP = /^(Fetching|Downloading|Cloning|Keeping|Preparing|Building|Pulling|Creating|Starting|Stopping|Checking|Removing|Scheduling|Reserving|The old version|The gateway was|The machine|Rebooting|Halting)/;
 const steps = document.getElementById("steps");
@@ -67,34 +68,41 @@ async function showHead() {
   return head;
 }
 
-function follow() {
-  steps.replaceChildren();
-  current = null;
-  const source = new EventSource(`/ws/changes/${steps.dataset.change}/stream`);
+function watch() {
+  begin();
   let isFirst = true;
-  source.onopen = () => {
-    steps.replaceChildren(); // a stream that comes back begins again
-    current = null;
-  };
-  source.onmessage = (event) => {
+  const message = (event) => {
     if (isFirst) showHead();
     isFirst = false;
     add(JSON.parse(event.data));
   };
-  source.addEventListener("end", async () => {
-    source.close();
-    current?.classList.remove("now");
-    const head = await showHead();
-    const isOver = head?.dataset.over === "yes";
-    if (isOver) document.title = `${head.dataset.state === "succeeded" ? "Done" : "Failed"} · ${document.title}`;
-    else setTimeout(showHead, 500);
-  });
-  addEventListener("pagehide", () => source.close());
+  const open = (isResumed) => isResumed || begin();
+  follow(`/ws/changes/${steps.dataset.change}/stream`, { open, message, lost, end }, { rests: false });
+}
+
+function begin() {
+  steps.replaceChildren();
+  current = null;
+}
+
+function lost(isGivenUp) {
+  if (!isGivenUp) return;
+  const item = document.createElement("li");
+  item.textContent = "The gateway cannot be reached. Load the page again once it is back.";
+  steps.append(item);
+}
+
+async function end() {
+  current?.classList.remove("now");
+  const head = await showHead();
+  const isOver = head?.dataset.over === "yes";
+  if (isOver) document.title = `${head.dataset.state === "succeeded" ? "Done" : "Failed"} · ${document.title}`;
+  else setTimeout(showHead, 500);
 }
 
 if (document.getElementById("change-head").dataset.over === "yes") {
   for (const item of steps.children) mark(item);
   finish(NaN);
 } else {
-  follow();
+  watch();
 }

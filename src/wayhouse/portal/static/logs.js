@@ -99,17 +99,16 @@ if (isPlain) for (const time of lines.querySelectorAll("time[datetime]")) time.t
 follow(
   place.dataset.log,
   {
-    open() {
-      if (!isPlain) {
+    open(isResumed) {
+      if (!isPlain && !isResumed) {
         lines.replaceChildren(); // the stream begins with the last lines again
         waiting = [];
       }
       say(isPaused ? "Paused. New lines wait." : "Following.");
     },
     message: (event) => take(isPlain ? { message: event.data } : JSON.parse(event.data)),
-    error(source) {
-      const isClosed = source.readyState === EventSource.CLOSED;
-      say(isClosed ? "The log cannot be followed now. Load the page again." : "Connection lost; trying again …");
+    lost(isGivenUp) {
+      say(isGivenUp ? "The gateway cannot be reached. Load the page again once it is back." : "Connection lost; trying again …");
     },
     end: () => say("The log has ended."),
   },

@@ -151,6 +151,34 @@ async def test_the_stream_replays_goes_on_live_and_ends(house, held):
     found = [line[6:] for line in events.body.decode().splitlines() if line.startswith("data: {")]
     assert [json.loads(one)["message"] for one in found] == lines + rest
     assert events.body.endswith(b"event: end\ndata:\n\n")
+    ids = [line[4:] for line in events.body.decode().splitlines() if line.startswith("id: ")]
+    assert ids == [str(number) for number in range(1, len(found) + 1)]
+    for cursor in ("0", "1", str(len(found)), "999"):
+        async with house.websocket(f"/ws/changes/{change}/stream?resume={cursor}") as back:
+            again = [json.loads(frame)["message"] for frame in await back.all()]
+            assert again == (lines + rest)[int(cursor) :]
+
+
+@pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "9" * 30, "%C2%B2"])
+async def test_a_cursor_that_is_none_is_a_400(house, held, cursor):
+    change = await submitted(house)
+    with pytest.raises(RefusedError) as refused:
+        async with house.websocket(f"/ws/changes/{change}/stream?resume={cursor}"):
+            pass
+    assert refused.value.answer.status == 400
+    assert "number of lines" in refused.value.answer.json()["detail"]
+    held.set()
+
+
+async def test_a_watcher_that_comes_back_misses_nothing(house, held):
+    change = await submitted(house)
+    async with house.websocket(f"/ws/changes/{change}/stream") as early:
+        had = [json.loads(await early.receive())["message"]]
+    held.set()
+    async with house.websocket(f"/ws/changes/{change}/stream?resume=1") as back:
+        had += [json.loads(frame)["message"] for frame in await back.all()]
+    async with house.websocket(f"/ws/changes/{change}/stream") as after:
+        assert [json.loads(frame)["message"] for frame in await after.all()] == had
 
 
 async def test_the_stream_of_no_change_is_a_404_before_the_upgrade(house):

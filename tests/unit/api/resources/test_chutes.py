@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+from urllib.parse import quote
 
 import pytest
 
@@ -189,7 +190,36 @@ async def test_the_log_is_read_and_followed_at_every_path(house):
             "GET", f"{target}?tail=1", headers={"accept": "text/event-stream"}
         ) as events:
             assert await events.begin() == 200
-            assert b'"message":"one"' in await anext(events.parts())
+            parts = events.parts()
+            assert (await anext(parts)).startswith(b"id: @2")
+            assert b'"message":"one"' in await anext(parts)
+
+
+async def test_a_follower_comes_back_exactly_where_it_was(house):
+    await house.install("app")
+    await house.engine.print_line("app-main", "one")
+    async with house.exchange("GET", "/ws/chute_logs/app", headers={"accept": "text/event-stream"}) as events:
+        await events.begin()
+        parts = events.parts()
+        cursor, event = b"", b""
+        while b'"one"' not in event:
+            event = await anext(parts)
+            cursor = event.split(b"\n")[0].removeprefix(b"id: ")
+    for number in range(300):
+        await house.engine.print_line("app-main", str(number))
+    target = f"/ws/chute_logs/app?tail=1&resume={quote(cursor)}"
+    async with house.websocket(target) as socket:
+        said = [json.loads(await socket.receive())["message"] for _ in range(300)]
+    assert said == [str(number) for number in range(300)]
+
+
+@pytest.mark.parametrize("cursor", ["x", "main", "main@yesterday", "a b@2026-11-22T01:35:34Z", "12"])
+async def test_what_is_no_cursor_of_a_log_is_a_400(house, cursor):
+    await house.install("app")
+    with pytest.raises(RefusedError) as refused:
+        async with house.websocket(f"/ws/chute_logs/app?resume={quote(cursor)}"):
+            pass
+    assert refused.value.answer.status == 400
 
 
 async def test_the_log_ends_with_the_chute(house):

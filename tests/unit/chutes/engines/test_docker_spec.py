@@ -71,6 +71,9 @@ def test_what_docker_says_is_read_back() -> None:
     assert container.state == ServiceState("exited", 3, 2, 1795293577.734258)
     never = {"Status": "created", "ExitCode": 0, "StartedAt": "0001-01-01T00:00:00Z"}
     assert read_container({**seen, "State": never}).state == ServiceState("created", None, 2, None)
+    assert container.pid is None
+    assert read_container({**seen, "State": {**never, "Pid": 0}}).pid is None
+    assert read_container({**seen, "State": {**never, "Status": "running", "Pid": 77}}).pid == 77
 
 
 @pytest.mark.parametrize(

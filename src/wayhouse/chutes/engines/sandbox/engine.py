@@ -32,14 +32,22 @@ EXTRA_PATIENCE_S = 5.0
 
 class SandboxEngine:
     """`directory` keeps images and containers, `runtime` is for what a reboot may take (mount points);
-    `apps_socket` is where the daemon answers apps, offered to them as http://paradrop.io."""
+    `apps_socket` is where the daemon answers apps, offered to them as http://paradrop.io; `traces` is where shims can be
+    asked for their stacks."""
 
     def __init__(
-        self, directory: Path, runtime: Path, *, instance: str, apps_socket: Path | None = None
+        self,
+        directory: Path,
+        runtime: Path,
+        *,
+        instance: str,
+        apps_socket: Path | None = None,
+        traces: Path | None = None,
     ) -> None:
         self._directory = directory.resolve()
         self._runtime = runtime
         self._apps_socket = apps_socket
+        self._traces = traces
         self._images = Images(self._directory)
         self._records = Records(self._directory / "containers")
         self._networks = Networks(self._directory / "networks", instance, api=apps_socket is not None)
@@ -155,12 +163,14 @@ class SandboxEngine:
         record = self._records.find(name)
         return None if record is None else self._records.seen(record)
 
-    async def logs(self, name: str, *, tail: int = 200, follow: bool = False) -> AsyncIterator[LogLine]:
+    async def logs(
+        self, name: str, *, tail: int = 200, follow: bool = False, since: str = ""
+    ) -> AsyncIterator[LogLine]:
         record = self._records.find(name)
         if record is None:
             return
         reader = logs.Reader(self._records.directory(record) / "log", record.spec.service)
-        for line in reader.last(tail):
+        for line in reader.since(since) if since else reader.last(tail):
             yield line
         if follow:
             async for line in logs.follow(reader, lambda: self._is_over(record)):
@@ -233,7 +243,12 @@ class SandboxEngine:
             mapped=os.geteuid() != 0,
         )
         plan = blueprint.plan(spec, image, place, self._limits.apply(record.id, spec))
-        return {**plan, "shim_cgroups": self._limits.for_shims()}
+        return {**plan, "shim_cgroups": self._limits.for_shims(), "trace": self._trace(spec)}
+
+    def _trace(self, spec: ContainerSpec) -> dict[str, str] | None:
+        if self._traces is None:
+            return None
+        return {"directory": str(self._traces), "name": spec.name, "belongs_to": spec.chute}
 
     def _write_hosts(self, chute: str) -> None:
         """In place, since running containers have the file mounted."""

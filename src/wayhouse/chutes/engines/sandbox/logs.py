@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -45,11 +45,13 @@ class Reader:
     def last(self, count: int) -> list[LogLine]:
         """The last `count` lines of both files; later calls of `more` go on from here."""
         kept: deque[LogLine] = deque(maxlen=max(0, count))
-        for name in (self._path.with_suffix(".1"), self._path):
-            self._inode, self._offset, self._rest = _inode(name), 0, b""
-            while lines := self._read(name):
-                kept.extend(lines)
+        for lines in self._all():
+            kept.extend(lines)
         return list(kept)
+
+    def since(self, stamp: str) -> list[LogLine]:
+        """The lines of both files from the timestamp `stamp` on; later calls of `more` go on from here."""
+        return [line for lines in self._all() for line in lines if line.timestamp >= stamp]
 
     def more(self) -> list[LogLine]:
         """What was written since; empty if nothing."""
@@ -64,6 +66,12 @@ class Reader:
             self._offset, self._rest = 0, b""
         self._inode = _inode(self._path)
         return self._read(self._path)
+
+    def _all(self) -> Iterator[list[LogLine]]:
+        for name in (self._path.with_suffix(".1"), self._path):
+            self._inode, self._offset, self._rest = _inode(name), 0, b""
+            while lines := self._read(name):
+                yield lines
 
     def _read(self, path: Path) -> list[LogLine]:
         try:

@@ -77,18 +77,19 @@ class Records:
         return state
 
     def state(self, record: Record) -> ServiceState:
-        raw = self.raw_state(record)
-        return ServiceState(raw["state"], raw.get("exit_code"), raw.get("restarts", 0), raw.get("started"))
+        return _read_state(self.raw_state(record))
 
     def seen(self, record: Record) -> Container:
-        spec = record.spec
+        spec, raw = record.spec, self.raw_state(record)
         return Container(
             name=spec.name,
             chute=spec.chute,
             service=spec.service,
             change_id=spec.change_id,
             image=spec.image,
-            state=self.state(record),
+            state=_read_state(raw),
+            pid=raw.get("first"),
+            shim=raw.get("pid") if raw["state"] in ALIVE else None,
         )
 
     def sweep(self) -> None:
@@ -106,6 +107,10 @@ class Records:
 
     def _write(self, record: Record) -> None:
         write_json(self.directory(record) / "record.json", codec.to_builtins(record))
+
+
+def _read_state(raw: dict[str, Any]) -> ServiceState:
+    return ServiceState(raw["state"], raw.get("exit_code"), raw.get("restarts", 0), raw.get("started"))
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -98,3 +98,18 @@ def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
 def test_time_stamps() -> None:
     assert rfc3339(1_795_293_577_734_258_711) == "2026-11-21T20:39:37.734258711Z"
     assert rfc3339(5) == "1970-01-01T00:00:00.000000005Z"
+
+
+def test_lines_since_a_moment_over_a_rotation(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    journal = Journal(path, 0)
+    for number in range(LEAST_FILE_BYTES // 80):
+        journal.write("stdout", f"{number} {'x' * 40}")
+    assert path.with_suffix(".1").exists()
+    everything = Reader(path, "web").last(100_000)
+    reader = Reader(path, "web")
+    for place in (0, 1, len(everything) // 2, len(everything) - 1):
+        stamp = everything[place].timestamp
+        assert reader.since(stamp) == [line for line in everything if line.timestamp >= stamp]
+    journal.write("stdout", "new")
+    assert messages(reader) == ["new"]

@@ -38,6 +38,12 @@ def test_a_living_shim_is_believed(tmp_path: Path) -> None:
     write_json(records.directory(record) / "state.json", state)
     seen = records.state(record)
     assert (seen.state, seen.restarts, seen.started) == ("running", 3, 5.5)
+    whole = records.seen(record)
+    assert (whole.state, whole.shim, whole.pid) == (seen, os.getpid(), None)
+    write_json(records.directory(record) / "state.json", {**state, "first": 77})
+    assert (records.seen(record).shim, records.seen(record).pid) == (os.getpid(), 77)
+    write_json(records.directory(record) / "state.json", {**state, "state": "exited"})
+    assert (records.seen(record).shim, records.seen(record).pid) == (None, None)
 
 
 @pytest.mark.parametrize(

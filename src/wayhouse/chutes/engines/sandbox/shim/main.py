@@ -10,6 +10,7 @@ Started by `processes.py` with `python -I -S`; answers `serve` and `hold` with o
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -21,6 +22,7 @@ from pathlib import Path
 from wayhouse.chutes.engines.sandbox.shim import enter, hold, identity, kernel, launch, ports
 from wayhouse.chutes.engines.sandbox.shim.loop import Loop
 from wayhouse.chutes.engines.sandbox.shim.service import Service
+from wayhouse.runtime.trace_box import TraceBox, arm
 
 DEFAULT_GRACE_S = 10.0
 
@@ -71,6 +73,7 @@ def serve(directory: Path, answer: int) -> None:
     kernel.adopt_orphans()
     launch.join_cgroups(plan["shim_cgroups"])
     raise_descriptor_limit()
+    box = offer_trace(plan.get("trace"))
     loop = Loop()
     opened = ports.open_all(plan["ports"])
     launch.join_network(plan["network"])
@@ -83,6 +86,18 @@ def serve(directory: Path, answer: int) -> None:
     service.start()
     reply(answer, "ok")
     loop.run()
+    if box is not None:
+        box.close()
+
+
+def offer_trace(wanted: dict[str, str] | None) -> TraceBox | None:
+    """Let a stuck shim be asked where it is. An app starts without that too."""
+    if wanted is not None:
+        with contextlib.suppress(OSError):
+            return arm(
+                Path(wanted["directory"]), name=wanted["name"], role="shim", belongs_to=wanted["belongs_to"]
+            )
+    return None
 
 
 def grace(directory: Path) -> float:
