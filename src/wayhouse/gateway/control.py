@@ -8,7 +8,6 @@ answer) hides its own processes and no others.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -20,7 +19,6 @@ from wayhouse.base import codec
 from wayhouse.base.errors import ConflictError, WayhouseError
 from wayhouse.chutes.ports import Container
 from wayhouse.gateway.lifeline import keeper_pid
-from wayhouse.gateway.listeners import bind_unix
 from wayhouse.gateway.succession import Succession
 from wayhouse.runtime import sight, trace, trace_box
 from wayhouse.runtime.async_server import AsyncServer
@@ -111,20 +109,6 @@ def control_server(control: GatewayControl) -> AsyncServer:
     return AsyncServer(
         control, accounts={OWNER: {0, os.geteuid()}}, access={name: [OWNER] for name in methods}
     )
-
-
-@contextlib.asynccontextmanager
-async def serve_control(runtime: Path, control: GatewayControl) -> AsyncIterator[AsyncServer]:
-    """Serve `control` on `<runtime>/control.sock` for the length of the block. Raises `PermanentError` if it cannot be made."""
-    path = runtime / sight.SOCKET
-    listener = bind_unix(path, 0o600)
-    try:
-        async with control_server(control) as server:
-            server.listen(listener)
-            yield server
-    finally:
-        listener.close()
-        path.unlink(missing_ok=True)
 
 
 def keeper_of(env: Mapping[str, str]) -> Mapping[int, Label]:

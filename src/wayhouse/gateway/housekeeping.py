@@ -22,8 +22,13 @@ class Housekeeping:
             self._tasks.spawn(self._reconciler.keep_house(), name="housekeeping"),
         ]
 
-    async def rest(self) -> None:
-        """Both can be cut short anywhere: what they ask for are changes, and what they drop nobody needs."""
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+    async def rest(self, patience_s: float) -> None:
+        """What asks for changes ends by itself, so that none is on disk and not known here; what drops things can be cut
+        short anywhere."""
+        if not self._running:
+            return
+        (align, house), self._running = self._running, []
+        house.cancel()
+        await asyncio.wait({align}, timeout=patience_s)
+        align.cancel()
+        await asyncio.gather(align, house, return_exceptions=True)

@@ -66,7 +66,7 @@ class Work:
         self._housekeeping = housekeeping
 
     async def rest(self, patience_s: float) -> None:
-        await self._housekeeping.rest()
+        await self._housekeeping.rest(patience_s)
         await self._ledger.rest(patience_s)
 
     def pack(self) -> Iterable[Parcel]:

@@ -7,6 +7,7 @@ step, the heir is ended first and then every part that came to rest is carried o
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
@@ -41,6 +42,7 @@ from wayhouse.runtime.upgrade import (
 )
 
 M = TypeVar("M", bound=msgspec.Struct)
+log = logging.getLogger(__name__)
 
 
 class Elder:
@@ -79,7 +81,10 @@ class Elder:
                     raise
                 raise UpgradeFailedError(error.message) from error
         for part in self._at_rest:
-            part.let_go()
+            try:
+                part.let_go()
+            except Exception:  # the heir serves: whatever is left behind here ends with this process
+                log.exception("the part %s was not let go in order", part.name)
 
     async def _hand_over(self) -> None:
         limits = self._limits

@@ -70,7 +70,10 @@ class Heir:
             raise UpgradeFailedError(
                 f"{self._program} does not know how to go on with: {', '.join(unknown)}."
             )
-        self._elder = os.pidfd_open(offer.pid)
+        try:
+            self._elder = os.pidfd_open(offer.pid)
+        except (OSError, OverflowError) as error:
+            raise UpgradeFailedError(f"There is no elder with the pid {offer.pid}.") from error
         await self._send(Prepared(self._program, STATE_VERSION))
         return await self._receive_ground()
 
@@ -120,7 +123,9 @@ class Heir:
             message, fds = await self._receive()
             if not isinstance(message, Piece):
                 return demand(message, Moved)
-            adopter = adopters[message.part]
+            adopter = adopters.get(message.part)
+            if adopter is None:
+                raise UpgradeFailedError(f"{self._program} does not know how to go on with: {message.part}.")
             for state, its in parcels_of(message, fds):
                 try:
                     await adopter.adopt(state, its)

@@ -49,7 +49,8 @@ class RpcAhead:
                 self.sent[conversation] = number, state
                 yield {"ahead": number, "state": state}, fds
 
-    def carry_on(self) -> None: ...
+    def carry_on(self) -> None:
+        self.sent = {}
 
     def let_go(self) -> None: ...
 

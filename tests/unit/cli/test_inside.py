@@ -13,7 +13,8 @@ from wayhouse.base.settings import Paths
 from wayhouse.cli.inside import Inside, inside
 from wayhouse.cli.session import Session
 from wayhouse.cli.wanted import Wanted
-from wayhouse.gateway.control import GatewayControl, serve_control
+from wayhouse.gateway.control import GatewayControl, control_server
+from wayhouse.gateway.listeners import bind_unix
 from wayhouse.runtime.sight import SOCKET
 from wayhouse.runtime.trace_box import FOLDER
 
@@ -32,7 +33,8 @@ class Daemon:
         async def containers():
             return []
 
-        async with serve_control(self.runtime, GatewayControl(self.runtime, containers=containers)):
+        async with control_server(GatewayControl(self.runtime, containers=containers)) as server:
+            server.listen(bind_unix(self.runtime / SOCKET, 0o600))
             self.ready.set()
             await self.over.wait()
 
@@ -84,7 +86,8 @@ def test_a_daemon_that_hangs_halfway_costs_its_own_rows_alone(tmp_path, monkeypa
     with child(tmp_path / FOLDER, SLEEPING, name="keeper", role="keeper") as pid:
         code = (
             "import asyncio, os, pathlib, sys\n"
-            "from wayhouse.gateway.control import GatewayControl, serve_control\n"
+            "from wayhouse.gateway.control import GatewayControl, control_server\n"
+            "from wayhouse.gateway.listeners import bind_unix\n"
             "from wayhouse.runtime import sight, trace_box\n"
             "runtime = pathlib.Path(sys.argv[1])\n"
             "trace_box.arm(runtime / trace_box.FOLDER, name='gateway', role='gateway')\n"
@@ -96,7 +99,8 @@ def test_a_daemon_that_hangs_halfway_costs_its_own_rows_alone(tmp_path, monkeypa
             "    os.kill(os.getpid(), 19)\n"
             "sight.look = hang\n"
             "async def main():\n"
-            "    async with serve_control(runtime, Half(runtime, containers=none)):\n"
+            "    async with control_server(Half(runtime, containers=none)) as server:\n"
+            "        server.listen(bind_unix(runtime / sight.SOCKET, 0o600))\n"
             "        print('ready', flush=True); await asyncio.Event().wait()\n"
             "asyncio.run(main())\n"
         )

@@ -52,7 +52,7 @@ async def test_a_chute_that_does_not_run_is_brought_back_each_time(tmp_path: Pat
             (change,) = one.gateway.ledger.open_changes()
             assert (await one.gateway.ledger.wait(change.id)).state == "succeeded"
             assert await runs(one, container.name)
-            await keeping.rest()
+            await keeping.rest(10)
             assert running() == []
 
 
@@ -67,7 +67,7 @@ async def test_it_rests_in_the_middle_of_a_question(tmp_path: Path) -> None:
             keeping.carry_on()
             await asyncio.sleep(0.01)
             assert running() == ["align", "housekeeping"]
-            await keeping.rest()
+            await keeping.rest(0.01)
             assert running() == []
         assert engine.asked == asked + 2
         assert not one.gateway.ledger.open_changes()
@@ -76,10 +76,10 @@ async def test_it_rests_in_the_middle_of_a_question(tmp_path: Path) -> None:
 async def test_resting_without_having_begun_and_resting_twice(tmp_path: Path) -> None:
     async with house(tmp_path) as one, Tasks() as tasks:
         keeping = Housekeeping(one.gateway.reconciler, tasks)
-        await keeping.rest()
+        await keeping.rest(0.01)
         keeping.carry_on()
-        await keeping.rest()
-        await keeping.rest()
+        await keeping.rest(0.01)
+        await keeping.rest(0.01)
 
 
 async def test_an_engine_that_fails_ends_neither_the_other_nor_the_daemon(tmp_path: Path) -> None:
@@ -88,5 +88,5 @@ async def test_an_engine_that_fails_ends_neither_the_other_nor_the_daemon(tmp_pa
         keeping = Housekeeping(one.gateway.reconciler, tasks)
         keeping.carry_on()
         await asyncio.sleep(0.01)
-        await keeping.rest()
+        await keeping.rest(0.01)
         assert (await one.ask("GET", "/healthz", who=None)).status == 200
