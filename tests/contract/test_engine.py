@@ -29,8 +29,8 @@ from wayhouse.chutes.engines.sandbox.engine import SandboxEngine
 from wayhouse.chutes.engines.sandbox.processes import PACKAGES
 from wayhouse.chutes.model import EngineError, LogLine, PortBinding, Restart
 from wayhouse.chutes.ports import BuildRequest, Container, ContainerSpec, Engine, Mount
-from wayhouse.runtime import trace_ask, trace_box
-from wayhouse.runtime.family import Label, family
+from wayhouse.runtime.sight import trace_ask, trace_box
+from wayhouse.runtime.sight.family import Label, family
 
 __all__ = ["docker_socket", "python_base_image"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ARM = (
     "import os, pathlib, sys, threading, time\n"
-    "from wayhouse.runtime import trace_box\n"
+    "from wayhouse.runtime.sight import trace_box\n"
     "box = trace_box.arm(pathlib.Path(sys.argv[1]), name=sys.argv[2], role=sys.argv[3])\n"
     "def ready():\n"
     "    print('ready', flush=True)\n"

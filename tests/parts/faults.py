@@ -1,7 +1,7 @@
 """Kills or stops a process at a step of a hot upgrade, as the file named by `FAULT_FILE` says at that moment.
 
 `<side> <moment> <message>`: side `elder` or `heir`, moment `before` (sending) or `after` (sending or receiving), message the name of a
-message of `wayhouse.runtime.upgrade`; `stop` in front of it stops the process (SIGSTOP) instead of killing it. For programs of the
+message of `wayhouse.runtime.succession.upgrade`; `stop` in front of it stops the process (SIGSTOP) instead of killing it. For programs of the
 tests, which call `arm` first.
 """
 
@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wayhouse.runtime.passage import Passage
-from wayhouse.runtime.upgrade import decode
+from wayhouse.runtime.succession.passage import Passage
+from wayhouse.runtime.succession.upgrade import decode
 
 ALL = [
     f"{side} {moment} {message}"

@@ -14,16 +14,16 @@ import sys
 from typing import Any
 
 from tests.parts import faults
-from wayhouse.runtime import methods
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.async_supervisor import AsyncSupervisor
-from wayhouse.runtime.child_spec import Backoff, ChildSpec
-from wayhouse.runtime.children_part import ChildrenAdopter, ChildrenPart
-from wayhouse.runtime.elder import Elder
-from wayhouse.runtime.heir import Heir
-from wayhouse.runtime.heir_process import HeirProcess, passage_of
-from wayhouse.runtime.rpc_part import RpcAdopter, RpcAhead, RpcPart
-from wayhouse.runtime.upgrade import Limits, Parcel, Phase, UpgradeFailedError
+from wayhouse.runtime.rpc import methods
+from wayhouse.runtime.succession.children_part import ChildrenAdopter, ChildrenPart
+from wayhouse.runtime.succession.elder import Elder
+from wayhouse.runtime.succession.heir import Heir
+from wayhouse.runtime.succession.heir_process import HeirProcess, passage_of
+from wayhouse.runtime.succession.rpc_part import RpcAdopter, RpcAhead, RpcPart
+from wayhouse.runtime.succession.upgrade import Limits, Parcel, Phase, UpgradeFailedError
+from wayhouse.runtime.supervision.child_spec import Backoff, ChildSpec
 
 LIMITS = Limits(prepare=20, rest=2, assemble=5, move=5, quiet=0.5, commit=2)
 

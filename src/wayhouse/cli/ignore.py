@@ -87,6 +87,7 @@ def _set(inside: str) -> str:
     negated = inside[:1] in {"^", "!"}
     chars = inside[negated:]
     escaped = "".join(char if char == "-" else re.escape(char) for char in chars)
+    escaped = escaped.replace("--", r"-\-")  # two of them are kept for a meaning that sets may get one day
     text = f"[{'^' if negated else ''}{escaped}]"
     try:
         re.compile(text)

@@ -19,11 +19,11 @@ from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError, ForbiddenError, NotFoundError
 from wayhouse.base.settings import Paths
 from wayhouse.cli.session import Session
-from wayhouse.runtime import sight, trace_box
 from wayhouse.runtime.exceptions import AveException, NetworkError
-from wayhouse.runtime.family import Member
 from wayhouse.runtime.remote import RemoteControl
-from wayhouse.runtime.sight import Trace
+from wayhouse.runtime.sight import overview, trace_box
+from wayhouse.runtime.sight.family import Member
+from wayhouse.runtime.sight.overview import Trace
 
 KNOCK_S = 1.0
 ANSWER_S = 15.0
@@ -60,8 +60,8 @@ class Inside:
                 except NetworkError:
                     self.answers = False
         if not self.answers:
-            left = [one for one in sight.choose(self._seen(), who) if one.pid not in told]
-            yield from sight.look_at_all(self.runtime / trace_box.FOLDER, left)
+            left = [one for one in overview.choose(self._seen(), who) if one.pid not in told]
+            yield from overview.look_at_all(self.runtime / trace_box.FOLDER, left)
 
     def reach(self) -> RemoteControl:
         """The daemon itself. Raises `UnreachableError` when it does not answer."""
@@ -76,7 +76,7 @@ class Inside:
 
     def _daemon(self) -> RemoteControl:
         """Knock. Raises `ForbiddenError` when it answers, but not to this user."""
-        path = self.runtime / sight.SOCKET
+        path = self.runtime / overview.SOCKET
         remote = RemoteControl(str(path), timeout=KNOCK_S, optimist=False)
         try:
             self.answers = _is_socket(path) and remote.call("PING") == "pong"
@@ -92,7 +92,7 @@ class Inside:
     def _seen(self) -> list[Member]:
         """Without the daemon: the processes that have left their name in the runtime directory, and those below them."""
         try:
-            members = sight.see(self.runtime / trace_box.FOLDER)
+            members = overview.see(self.runtime / trace_box.FOLDER)
         except PermissionError:
             raise forbidden(self.runtime) from None
         if not members:
@@ -128,7 +128,7 @@ def _find(places: tuple[Path, ...]) -> Path:
     closed = None
     for runtime in places:
         try:
-            if trace_box.boxes(runtime / trace_box.FOLDER) or _is_socket(runtime / sight.SOCKET):
+            if trace_box.boxes(runtime / trace_box.FOLDER) or _is_socket(runtime / overview.SOCKET):
                 return runtime
         except PermissionError:
             closed = closed or runtime
@@ -156,7 +156,7 @@ def _traces(remote: RemoteControl, who: str | None) -> Iterator[Trace]:
             for item in items:
                 yield _converted(item)
     except AveException as error:
-        if error.details.get("type") == sight.NoSuchProcessError.__name__:
+        if error.details.get("type") == overview.NoSuchProcessError.__name__:
             raise NotFoundError(error.details["message"]) from None
         raise
 

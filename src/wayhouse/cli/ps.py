@@ -12,7 +12,7 @@ from wayhouse.cli.figures import size, span
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
-    from wayhouse.runtime.family import Member
+    from wayhouse.runtime.sight.family import Member
 
 HEADS = ("PROCESS", "PID", "READY", "UPTIME", "MEMORY", "CPU", "THREADS", "DESCRIPTORS")
 READY = {True: "yes", False: "no", None: ""}

@@ -10,7 +10,7 @@ from wayhouse.cli.command import command
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
-    from wayhouse.runtime.sight import Trace
+    from wayhouse.runtime.sight.overview import Trace
 
 HOW = {
     "own": "told by itself",

@@ -61,7 +61,7 @@ from wayhouse.host.service import Host
 from wayhouse.host.service import Surroundings as HostSurroundings
 from wayhouse.ledger.service import Ledger
 from wayhouse.portal.service import Portal
-from wayhouse.runtime import trace_box
+from wayhouse.runtime.sight import trace_box
 
 FEATURES = ()
 """ParaDrop's words for what this gateway has; "hostapd-control" and "audio" come with their rooms."""

@@ -20,12 +20,13 @@ from wayhouse.base.errors import ConflictError, WayhouseError
 from wayhouse.chutes.ports import Container
 from wayhouse.gateway.lifeline import keeper_pid
 from wayhouse.gateway.succession import Succession
-from wayhouse.runtime import sight, trace, trace_box
+from wayhouse.runtime import trace
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.exceptions import AveException
-from wayhouse.runtime.family import Label, Member
-from wayhouse.runtime.methods import rpc
-from wayhouse.runtime.service import OWNER
+from wayhouse.runtime.rpc.methods import rpc
+from wayhouse.runtime.rpc.service import OWNER
+from wayhouse.runtime.sight import overview, trace_box
+from wayhouse.runtime.sight.family import Label, Member
 
 ROLE = "gateway"
 BUILT_IN = ("PING", "INFO", "STATS", "TRACE", "SUBSCRIBE")
@@ -61,14 +62,14 @@ class GatewayControl:
     async def trace(self, who: str | int | None = None) -> AsyncIterator[dict[str, Any]]:
         """The stacks of each process, as `runtime.sight.Trace`s; `who` is a pid, a name, a role or an app."""
         try:
-            chosen = sight.choose(await self._members(), who)
-        except sight.NoSuchProcessError as error:
+            chosen = overview.choose(await self._members(), who)
+        except overview.NoSuchProcessError as error:
             raise AveException({"message": error.message, "type": type(error).__name__}) from None
         for member in chosen:
             if member.pid == os.getpid():
-                found = sight.traced(member, "own", trace.dump())
+                found = overview.traced(member, "own", trace.dump())
             else:
-                found = await asyncio.to_thread(sight.look, self._traces, member)
+                found = await asyncio.to_thread(overview.look, self._traces, member)
             yield codec.to_builtins(found)
 
     @rpc
@@ -92,7 +93,7 @@ class GatewayControl:
         known = {**self._known(), os.getpid(): Label(name=ROLE, role=ROLE, ready=True)}
         for one in await self._at_work():
             known |= dict(_labels(one))
-        return await asyncio.to_thread(sight.see, self._traces, known)
+        return await asyncio.to_thread(overview.see, self._traces, known)
 
     async def _at_work(self) -> Iterable[Container]:
         try:

@@ -17,11 +17,11 @@ from wayhouse.base.database import Database
 from wayhouse.gateway.assemble import Gateway
 from wayhouse.gateway.http_moving import HttpConnections
 from wayhouse.gateway.sockets import as_socket
-from wayhouse.runtime import heir
 from wayhouse.runtime.async_server import AsyncServer
-from wayhouse.runtime.passage import Passage
-from wayhouse.runtime.rpc_part import RpcAdopter
-from wayhouse.runtime.upgrade import Adopter, UpgradeFailedError
+from wayhouse.runtime.succession import heir
+from wayhouse.runtime.succession.passage import Passage
+from wayhouse.runtime.succession.rpc_part import RpcAdopter
+from wayhouse.runtime.succession.upgrade import Adopter, UpgradeFailedError
 
 GROUND, HTTP, RPC = "ground", "http", "rpc"
 KNOWN = frozenset({GROUND, "work", HTTP, "disk", RPC})

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from wayhouse.gateway.lifeline import KEEPER, own_mark
-from wayhouse.runtime.child_spec import Backoff, ChildSpec, Intensity
-from wayhouse.runtime.driver import Options
-from wayhouse.runtime.supervision_facts import (
+from wayhouse.runtime.supervision.child_spec import Backoff, ChildSpec, Intensity
+from wayhouse.runtime.supervision.driver import Options
+from wayhouse.runtime.supervision.facts import (
     ChildBackingOff,
     ChildExited,
     ChildLate,

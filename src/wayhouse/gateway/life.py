@@ -40,10 +40,11 @@ from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Disk, Ground, Http, Succession, Work
 from wayhouse.gateway.terminal import Terminal
 from wayhouse.host.drivers.shutdown import FakePower
-from wayhouse.runtime import process_table, sight, systemd, trace_box
+from wayhouse.runtime import process_table, systemd
 from wayhouse.runtime.async_server import AsyncServer
-from wayhouse.runtime.rpc_part import RpcAhead, RpcPart
-from wayhouse.runtime.upgrade import Part
+from wayhouse.runtime.sight import overview, trace_box
+from wayhouse.runtime.succession.rpc_part import RpcAhead, RpcPart
+from wayhouse.runtime.succession.upgrade import Part
 
 PASSWORD = "WAYHOUSE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -128,7 +129,7 @@ async def _build(
         control=GatewayControl(
             paths.runtime, containers=gateway.engine.containers, known=lambda: keeper_of(env)
         ),
-        control_socket=listening.unix("control", paths.runtime / sight.SOCKET, 0o600),
+        control_socket=listening.unix("control", paths.runtime / overview.SOCKET, 0o600),
     )
     listening.drop_unwanted()
     return machine

@@ -25,8 +25,8 @@ from wayhouse.gateway import demo, settings
 from wayhouse.gateway.inheritance import inherit
 from wayhouse.gateway.life import Birth, live
 from wayhouse.gateway.settings import Settings
-from wayhouse.runtime.elder import refuse
-from wayhouse.runtime.heir_process import passage_of
+from wayhouse.runtime.succession.elder import refuse
+from wayhouse.runtime.succession.heir_process import passage_of
 
 logger = logging.getLogger(__name__)
 

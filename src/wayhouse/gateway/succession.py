@@ -21,10 +21,10 @@ from wayhouse.gateway.inheritance import GROUND, HTTP, LOCK
 from wayhouse.gateway.sockets import Sockets
 from wayhouse.ledger.service import Ledger
 from wayhouse.runtime import systemd
-from wayhouse.runtime.elder import Elder
-from wayhouse.runtime.heir_process import HeirProcess
-from wayhouse.runtime.rpc_part import RpcPart
-from wayhouse.runtime.upgrade import Parcel, Part, Phase, UpgradeFailedError
+from wayhouse.runtime.succession.elder import Elder
+from wayhouse.runtime.succession.heir_process import HeirProcess
+from wayhouse.runtime.succession.rpc_part import RpcPart
+from wayhouse.runtime.succession.upgrade import Parcel, Part, Phase, UpgradeFailedError
 
 LEAVE_S = 5.0
 """How long calls that did not end in time may still take here, once the successor serves."""

@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import msgspec
 
-from wayhouse.runtime.async_stream import AsyncStream
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import (
     ConnectionClosed,
@@ -25,14 +24,15 @@ from wayhouse.runtime.exceptions import (
     ConnectionTimeout,
     exception_factory,
 )
-from wayhouse.runtime.frames import LIMIT
-from wayhouse.runtime.messages import Answer
 from wayhouse.runtime.remote import CREDIT, remote_exception
-from wayhouse.runtime.remote_stream import Notification
-from wayhouse.runtime.serving import time_left
-from wayhouse.runtime.stream_sockets import Address, checked_address, new_socket, socket_address, tune
-from wayhouse.runtime.transport import READ_AT_ONCE, receive, send_some
-from wayhouse.runtime.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
+from wayhouse.runtime.rpc.async_stream import AsyncStream
+from wayhouse.runtime.rpc.frames import LIMIT
+from wayhouse.runtime.rpc.messages import Answer
+from wayhouse.runtime.rpc.remote_stream import Notification
+from wayhouse.runtime.rpc.serving import time_left
+from wayhouse.runtime.rpc.stream_sockets import Address, checked_address, new_socket, socket_address, tune
+from wayhouse.runtime.rpc.transport import READ_AT_ONCE, receive, send_some
+from wayhouse.runtime.rpc.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
 
 RETRY_S = 0.1
 

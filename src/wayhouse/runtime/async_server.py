@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from wayhouse.base.tasks import Tasks
-from wayhouse.runtime.async_engine import AsyncEngine
-from wayhouse.runtime.conversation import Conversation
 from wayhouse.runtime.exceptions import Exit
-from wayhouse.runtime.frames import LIMIT
-from wayhouse.runtime.methods import AccessTable
-from wayhouse.runtime.server import farewell
-from wayhouse.runtime.service import Keys, Service
-from wayhouse.runtime.transport import send_some
+from wayhouse.runtime.rpc.async_engine import AsyncEngine
+from wayhouse.runtime.rpc.conversation import Conversation
+from wayhouse.runtime.rpc.frames import LIMIT
+from wayhouse.runtime.rpc.methods import AccessTable
+from wayhouse.runtime.rpc.server import farewell
+from wayhouse.runtime.rpc.service import Keys, Service
+from wayhouse.runtime.rpc.transport import send_some
 
 
 class AsyncServer:

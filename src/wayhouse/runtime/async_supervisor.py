@@ -15,12 +15,12 @@ from typing import Any, Self
 from wayhouse.base.errors import UnavailableError
 from wayhouse.base.events import Events, Subscription
 from wayhouse.base.tasks import Tasks
-from wayhouse.runtime import supervision_facts as facts
-from wayhouse.runtime.child_output import Sink
-from wayhouse.runtime.child_spec import AutoShutdown, ChildSpec, Intensity, Strategy
-from wayhouse.runtime.child_state import IDLE, UP
-from wayhouse.runtime.driver import Driver, Options, ignore, spare_specs
-from wayhouse.runtime.supervision import Outcome
+from wayhouse.runtime.supervision import facts
+from wayhouse.runtime.supervision.child_output import Sink
+from wayhouse.runtime.supervision.child_spec import AutoShutdown, ChildSpec, Intensity, Strategy
+from wayhouse.runtime.supervision.child_state import IDLE, UP
+from wayhouse.runtime.supervision.driver import Driver, Options, ignore, spare_specs
+from wayhouse.runtime.supervision.machine import Outcome
 
 Act = Callable[[], object]
 Moved = tuple[dict[str, Any], Sequence[int]]

@@ -10,12 +10,18 @@ import errno
 import random
 import socket as sockets
 
-from wayhouse.runtime.blocking import BlockingConnection
-from wayhouse.runtime.frames import LIMIT, Frames
-from wayhouse.runtime.handshake import CHALLENGE, finish_challenge, make_digest, make_salt, validate_digest
-from wayhouse.runtime.message_queue import Connection
-from wayhouse.runtime.payload import Payload, make_frame, make_header
-from wayhouse.runtime.stream_sockets import LOOPBACK, Address, Credentials, peer_credentials
+from wayhouse.runtime.rpc.blocking import BlockingConnection
+from wayhouse.runtime.rpc.frames import LIMIT, Frames
+from wayhouse.runtime.rpc.handshake import (
+    CHALLENGE,
+    finish_challenge,
+    make_digest,
+    make_salt,
+    validate_digest,
+)
+from wayhouse.runtime.rpc.message_queue import Connection
+from wayhouse.runtime.rpc.payload import Payload, make_frame, make_header
+from wayhouse.runtime.rpc.stream_sockets import LOOPBACK, Address, Credentials, peer_credentials
 
 __all__ = [
     "CHALLENGE",

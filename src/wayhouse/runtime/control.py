@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
 
-from wayhouse.runtime import config, methods
+from wayhouse.runtime import config
 from wayhouse.runtime.connection import (
     CHALLENGE,
     Connection,
@@ -24,16 +24,17 @@ from wayhouse.runtime.connection import (
     make_salt,
     validate_digest,
 )
-from wayhouse.runtime.embedded import Embedded
-from wayhouse.runtime.frames import LIMIT
-from wayhouse.runtime.hickup import leave_trace
-from wayhouse.runtime.joins import Joins
-from wayhouse.runtime.parts import Attachment, Descriptor
 from wayhouse.runtime.process import Process
 from wayhouse.runtime.remote import RemoteControl
-from wayhouse.runtime.server import Server, Upcalls, bind
-from wayhouse.runtime.service import Keys, Service
-from wayhouse.runtime.serving import Serving, current_call
+from wayhouse.runtime.rpc import methods
+from wayhouse.runtime.rpc.embedded import Embedded
+from wayhouse.runtime.rpc.frames import LIMIT
+from wayhouse.runtime.rpc.hickup import leave_trace
+from wayhouse.runtime.rpc.joins import Joins
+from wayhouse.runtime.rpc.parts import Attachment, Descriptor
+from wayhouse.runtime.rpc.server import Server, Upcalls, bind
+from wayhouse.runtime.rpc.service import Keys, Service
+from wayhouse.runtime.rpc.serving import Serving, current_call
 
 __all__ = [
     "CHALLENGE",

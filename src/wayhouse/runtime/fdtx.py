@@ -16,7 +16,7 @@ from pathlib import Path
 from wayhouse.base import ids
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import ConnectionClosed, Timeout
-from wayhouse.runtime.stream_sockets import Credentials, peer_credentials
+from wayhouse.runtime.rpc.stream_sockets import Credentials, peer_credentials
 
 MAX_FDS = 253
 """The kernel's limit for one message."""

@@ -13,8 +13,8 @@ from typing import Any
 from wayhouse.base import codec
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionReset, ConnectionTimeout, FrameTooLong
-from wayhouse.runtime.frames import U32, Frames, OversizeError
-from wayhouse.runtime.payload import make_frame
+from wayhouse.runtime.rpc.frames import U32, Frames, OversizeError
+from wayhouse.runtime.rpc.payload import make_frame
 
 
 class Pipe:

@@ -18,18 +18,18 @@ from typing import Any, Self
 import msgspec
 from msgspec import UNSET
 
-from wayhouse.runtime import usual
-from wayhouse.runtime.blocking import BlockingConnection
-from wayhouse.runtime.channel import FOREVER, Channel, Ended
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import ConnectionClosed, ConnectionTimeout, exception_factory
-from wayhouse.runtime.frames import LIMIT
-from wayhouse.runtime.messages import Answer, Params, RequestV0
-from wayhouse.runtime.pipelines import Pending, Pipeline
-from wayhouse.runtime.remote_stream import Notification, RemoteStream
-from wayhouse.runtime.serving import serving, time_left
-from wayhouse.runtime.stream_sockets import Address
-from wayhouse.runtime.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
+from wayhouse.runtime.rpc.blocking import BlockingConnection
+from wayhouse.runtime.rpc.channel import FOREVER, Channel, Ended
+from wayhouse.runtime.rpc.frames import LIMIT
+from wayhouse.runtime.rpc.messages import Answer, Params, RequestV0
+from wayhouse.runtime.rpc.pipelines import Pending, Pipeline
+from wayhouse.runtime.rpc.remote_stream import Notification, RemoteStream
+from wayhouse.runtime.rpc.serving import serving, time_left
+from wayhouse.runtime.rpc.stream_sockets import Address
+from wayhouse.runtime.rpc.wire import ClientEvent, ClientWire, End, Goodbye, Item, Lost, Ready
+from wayhouse.runtime.supervision import usual
 
 ASYNC_S = 1.0
 """How long a call whose answer is not wanted may wait to connect and to be sent."""

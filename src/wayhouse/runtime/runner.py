@@ -17,10 +17,11 @@ from types import FrameType
 from typing import IO, Any, ClassVar
 
 from wayhouse.base.errors import WayhouseError
-from wayhouse.runtime import executives, persona
+from wayhouse.runtime import persona
 from wayhouse.runtime.daemon import Daemon
 from wayhouse.runtime.exceptions import ProcessError
 from wayhouse.runtime.pid_file import PidFile
+from wayhouse.runtime.supervision import executives
 from wayhouse.runtime.supervisor import Supervisor
 
 ACTIONS = ("start", "stop", "restart", "reload", "kill", "status", "front")

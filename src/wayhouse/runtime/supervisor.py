@@ -16,10 +16,10 @@ from types import FrameType
 from typing import Any, Self
 
 from wayhouse.base.errors import ConflictError
-from wayhouse.runtime.child_output import Sink
-from wayhouse.runtime.child_spec import ChildSpec
-from wayhouse.runtime.driver import Driver, Listener, Options, ignore, spare_specs
-from wayhouse.runtime.supervision import Outcome
+from wayhouse.runtime.supervision.child_output import Sink
+from wayhouse.runtime.supervision.child_spec import ChildSpec
+from wayhouse.runtime.supervision.driver import Driver, Listener, Options, ignore, spare_specs
+from wayhouse.runtime.supervision.machine import Outcome
 
 Act = Callable[[], object]
 
@@ -191,7 +191,7 @@ class Supervisor:
             self._driver.tick()
 
     def _reload_executives(self) -> None:
-        from wayhouse.runtime.executives import specs_of
+        from wayhouse.runtime.supervision.executives import specs_of
 
         self._demand_open()
         if self._reloading:

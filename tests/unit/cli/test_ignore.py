@@ -57,3 +57,12 @@ def test_no_rule_breaks_it(lines, name):
     rules = Rules(lines)
     rules.leaves_out(name)
     rules.leaves_out_all_below(name)
+
+
+@pytest.mark.parametrize("rule", ["[a--]", "[--]", "[+--]", "[!a--b]", "[---]"])
+def test_hyphens_in_sets_break_nothing(rule):
+    Rules([rule]).leaves_out("-")
+
+
+def test_a_range_that_begins_with_a_hyphen():
+    assert Rules(["[+--]x"]).leaves_out("-x")

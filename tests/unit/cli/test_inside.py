@@ -15,8 +15,8 @@ from wayhouse.cli.session import Session
 from wayhouse.cli.wanted import Wanted
 from wayhouse.gateway.control import GatewayControl, control_server
 from wayhouse.gateway.listeners import bind_unix
-from wayhouse.runtime.sight import SOCKET
-from wayhouse.runtime.trace_box import FOLDER
+from wayhouse.runtime.sight.overview import SOCKET
+from wayhouse.runtime.sight.trace_box import FOLDER
 
 
 class Daemon:
@@ -88,7 +88,7 @@ def test_a_daemon_that_hangs_halfway_costs_its_own_rows_alone(tmp_path, monkeypa
             "import asyncio, os, pathlib, sys\n"
             "from wayhouse.gateway.control import GatewayControl, control_server\n"
             "from wayhouse.gateway.listeners import bind_unix\n"
-            "from wayhouse.runtime import sight, trace_box\n"
+            "from wayhouse.runtime.sight import overview, trace_box\n"
             "runtime = pathlib.Path(sys.argv[1])\n"
             "trace_box.arm(runtime / trace_box.FOLDER, name='gateway', role='gateway')\n"
             "async def none(): return []\n"
@@ -97,10 +97,10 @@ def test_a_daemon_that_hangs_halfway_costs_its_own_rows_alone(tmp_path, monkeypa
             "        return (await super()._members())[::-1]\n"
             "def hang(directory, member):\n"
             "    os.kill(os.getpid(), 19)\n"
-            "sight.look = hang\n"
+            "overview.look = hang\n"
             "async def main():\n"
             "    async with control_server(Half(runtime, containers=none)) as server:\n"
-            "        server.listen(bind_unix(runtime / sight.SOCKET, 0o600))\n"
+            "        server.listen(bind_unix(runtime / overview.SOCKET, 0o600))\n"
             "        print('ready', flush=True); await asyncio.Event().wait()\n"
             "asyncio.run(main())\n"
         )
@@ -147,7 +147,7 @@ def test_another_user_hears_whom_to_be(tmp_path):
     runtime = tmp_path / "run"
     imports = (
         "from pathlib import Path\nfrom wayhouse.cli.inside import Inside, _find\n"
-        "import wayhouse.runtime.remote, wayhouse.runtime.sight, encodings.idna, encodings.ascii"
+        "import wayhouse.runtime.remote, wayhouse.runtime.sight.overview, encodings.idna, encodings.ascii"
     )
     with child(runtime / FOLDER, SLEEPING, role="gateway"), Daemon(runtime):
         above = [one for one in (tmp_path, *tmp_path.parents) if "pytest" in str(one)]

@@ -2,7 +2,7 @@ import pytest
 
 from tests.parts.armed import SLEEPING, child
 from wayhouse.cli.ps import HEADS, branches
-from wayhouse.runtime.trace_box import FOLDER
+from wayhouse.runtime.sight.trace_box import FOLDER
 
 
 @pytest.fixture

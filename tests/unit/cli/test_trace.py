@@ -4,7 +4,7 @@ import signal
 import pytest
 
 from tests.parts.armed import SPINNING, child
-from wayhouse.runtime.trace_box import FOLDER
+from wayhouse.runtime.sight.trace_box import FOLDER
 
 
 @pytest.fixture

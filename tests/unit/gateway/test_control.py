@@ -22,9 +22,9 @@ from wayhouse.gateway.control import GatewayControl, control_server
 from wayhouse.gateway.listeners import bind_unix
 from wayhouse.runtime.async_remote import AsyncRemote
 from wayhouse.runtime.exceptions import AveException
-from wayhouse.runtime.family import Label, Member
-from wayhouse.runtime.sight import SOCKET, Trace
-from wayhouse.runtime.trace_box import FOLDER
+from wayhouse.runtime.sight.family import Label, Member
+from wayhouse.runtime.sight.overview import SOCKET, Trace
+from wayhouse.runtime.sight.trace_box import FOLDER
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 

@@ -19,10 +19,10 @@ from wayhouse.gateway.inheritance import GROUND, LOCK, Inheritance, call_health,
 from wayhouse.gateway.listeners import bind_tcp, bind_unix
 from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Ground
-from wayhouse.runtime.elder import Elder, refuse
 from wayhouse.runtime.exceptions import ConnectionClosed
-from wayhouse.runtime.passage import Passage
-from wayhouse.runtime.upgrade import Parcel, Phase, UpgradeFailedError
+from wayhouse.runtime.succession.elder import Elder, refuse
+from wayhouse.runtime.succession.passage import Passage
+from wayhouse.runtime.succession.upgrade import Parcel, Phase, UpgradeFailedError
 
 
 class Given:

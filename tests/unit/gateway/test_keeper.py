@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from wayhouse.gateway import keeper
-from wayhouse.runtime import supervision_facts as facts
+from wayhouse.runtime.supervision import facts
 
 KEEP = """
 import sys

@@ -26,9 +26,9 @@ from wayhouse.gateway.main import Options, locked, run
 from wayhouse.gateway.settings import Settings
 from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Ground
-from wayhouse.runtime.elder import Elder
-from wayhouse.runtime.passage import Passage
-from wayhouse.runtime.upgrade import Parcel, Phase, UpgradeFailedError
+from wayhouse.runtime.succession.elder import Elder
+from wayhouse.runtime.succession.passage import Passage
+from wayhouse.runtime.succession.upgrade import Parcel, Phase, UpgradeFailedError
 
 NAMES = ("web", "local", "apps", "control")
 STORED = [f"FDSTORE=1 FDNAME=wayhouse-{name}" for name in NAMES]

@@ -18,8 +18,8 @@ from wayhouse.gateway import __main__ as command
 from wayhouse.gateway import assemble, main
 from wayhouse.gateway.main import Options, choose_paths, locked, raise_limit, read_settings, run
 from wayhouse.runtime.exceptions import ConnectionClosed
-from wayhouse.runtime.passage import Passage
-from wayhouse.runtime.upgrade import Prepare, decode, encode
+from wayhouse.runtime.succession.passage import Passage
+from wayhouse.runtime.succession.upgrade import Prepare, decode, encode
 
 
 @pytest.fixture(autouse=True)

@@ -28,8 +28,8 @@ from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Disk, Ground, Http, Succession, Work, _Story, command
 from wayhouse.ledger.model import INTERNAL
 from wayhouse.runtime.async_server import AsyncServer
-from wayhouse.runtime.rpc_part import RpcAhead, RpcPart
-from wayhouse.runtime.upgrade import Parcel, Phase, UpgradeFailedError
+from wayhouse.runtime.succession.rpc_part import RpcAhead, RpcPart
+from wayhouse.runtime.succession.upgrade import Parcel, Phase, UpgradeFailedError
 
 
 class Noted:
@@ -108,9 +108,9 @@ GARBAGE = WRITES.format(r"b'\0\0\0\5\0\0\0\0hello'")
 ENDLESS = WRITES.format(r"b'\xff' * 5000")
 HEIR = """
 import asyncio, sys
-from wayhouse.runtime.elder import refuse
-from wayhouse.runtime.heir import Heir
-from wayhouse.runtime.heir_process import passage_of
+from wayhouse.runtime.succession.elder import refuse
+from wayhouse.runtime.succession.heir import Heir
+from wayhouse.runtime.succession.heir_process import passage_of
 class Taker:
     async def adopt(self, state, fds): pass
 async def call_self(): pass

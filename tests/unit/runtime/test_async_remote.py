@@ -1,4 +1,4 @@
-# covers: runtime/async_server.py, runtime/async_engine.py, runtime/async_stream.py
+# covers: runtime/async_server.py, runtime/rpc/async_engine.py, runtime/rpc/async_stream.py
 """The asyncio client and server, with each other and with the synchronous ones."""
 
 from __future__ import annotations

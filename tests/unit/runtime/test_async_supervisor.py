@@ -11,10 +11,10 @@ import sys
 import pytest
 
 from wayhouse.base.errors import ConflictError, NotFoundError, UnavailableError
-from wayhouse.runtime import supervision_facts as facts
 from wayhouse.runtime.async_supervisor import AsyncSupervisor
-from wayhouse.runtime.child_spec import Backoff, ChildSpec
-from wayhouse.runtime.supervision import Outcome
+from wayhouse.runtime.supervision import facts
+from wayhouse.runtime.supervision.child_spec import Backoff, ChildSpec
+from wayhouse.runtime.supervision.machine import Outcome
 from wayhouse.runtime.zygote import Zygote
 
 QUICK = Backoff(first_s=0.01, factor=1.5, most_s=0.1)

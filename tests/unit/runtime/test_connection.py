@@ -1,5 +1,5 @@
 """Connections over real sockets: non-blocking and blocking, cut off, stalled, refused, handed on."""
-# covers: runtime/message_queue.py, runtime/blocking.py, runtime/stream_sockets.py, runtime/deadline.py
+# covers: runtime/rpc/message_queue.py, runtime/rpc/blocking.py, runtime/rpc/stream_sockets.py, runtime/deadline.py
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wayhouse.runtime import stream_sockets
 from wayhouse.runtime.connection import BlockingConnection, Connection, find_free_port
 from wayhouse.runtime.deadline import Deadline
 from wayhouse.runtime.exceptions import (
@@ -26,7 +25,8 @@ from wayhouse.runtime.exceptions import (
     ConnectionTimeout,
     FrameTooLong,
 )
-from wayhouse.runtime.payload import make_frame
+from wayhouse.runtime.rpc import stream_sockets
+from wayhouse.runtime.rpc.payload import make_frame
 
 
 @pytest.fixture

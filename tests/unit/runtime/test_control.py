@@ -1,6 +1,6 @@
-# covers: runtime/server.py, runtime/conversation.py, runtime/running.py, runtime/service.py, runtime/methods.py, runtime/outcome.py
-# covers: runtime/engine.py, runtime/epoll_engine.py, runtime/embedded.py, runtime/joins.py, runtime/hickup.py
-# covers: runtime/transport.py, runtime/serving.py, runtime/coerce.py
+# covers: runtime/rpc/server.py, runtime/rpc/conversation.py, runtime/rpc/running.py, runtime/rpc/service.py, runtime/rpc/methods.py, runtime/rpc/outcome.py
+# covers: runtime/rpc/engine.py, runtime/rpc/epoll_engine.py, runtime/rpc/embedded.py, runtime/rpc/joins.py, runtime/rpc/hickup.py
+# covers: runtime/rpc/transport.py, runtime/rpc/serving.py, runtime/rpc/coerce.py
 """The server, asked by raw bytes as an original client would."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """RasPy's executives: threads that end, processes that are reached, jobs that do not hold up a stop."""
-# covers: runtime/executives.py
+# covers: runtime/supervision/executives.py
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from wayhouse.base.errors import BadInputError, UnavailableError
 from wayhouse.runtime.executive import Executive, ExecutiveProcess, Jobs, StopEvent
-from wayhouse.runtime.executives import read, specs_of
+from wayhouse.runtime.supervision.executives import read, specs_of
 from wayhouse.runtime.supervisor import Supervisor
 
 

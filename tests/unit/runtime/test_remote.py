@@ -1,4 +1,4 @@
-# covers: runtime/channel.py, runtime/pipelines.py, runtime/remote_stream.py, runtime/streams.py
+# covers: runtime/rpc/channel.py, runtime/rpc/pipelines.py, runtime/rpc/remote_stream.py, runtime/rpc/streams.py
 """The synchronous client, against our server and against one of the original's kind."""
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wayhouse.runtime.exceptions import (
     Timeout,
 )
 from wayhouse.runtime.remote import RemoteControl
-from wayhouse.runtime.remote_stream import Notification
+from wayhouse.runtime.rpc.remote_stream import Notification
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """Real processes under the blocking supervisor: killed, hung, late, moved to successors, with descriptors that outlive them."""
-# covers: runtime/driver.py, runtime/hearing.py
+# covers: runtime/supervision/driver.py, runtime/supervision/hearing.py
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import msgspec
 import pytest
 
 from wayhouse.base.errors import ConflictError, NotFoundError
-from wayhouse.runtime import supervision_facts as facts
 from wayhouse.runtime import systemd
-from wayhouse.runtime.child_spec import Backoff, ChildSpec, Intensity, Limits
-from wayhouse.runtime.driver import Options
-from wayhouse.runtime.hearing import may_be_named
-from wayhouse.runtime.supervision import Outcome
+from wayhouse.runtime.supervision import facts
+from wayhouse.runtime.supervision.child_spec import Backoff, ChildSpec, Intensity, Limits
+from wayhouse.runtime.supervision.driver import Options
+from wayhouse.runtime.supervision.hearing import may_be_named
+from wayhouse.runtime.supervision.machine import Outcome
 from wayhouse.runtime.supervisor import PollWatcher, Supervisor
 
 QUICK = Backoff(first_s=0.01, factor=1.5, most_s=0.1)

@@ -22,7 +22,7 @@ from pathlib import Path
 from wayhouse.chutes.engines.sandbox.shim import enter, hold, identity, kernel, launch, ports
 from wayhouse.chutes.engines.sandbox.shim.loop import Loop
 from wayhouse.chutes.engines.sandbox.shim.service import Service
-from wayhouse.runtime.trace_box import TraceBox, arm
+from wayhouse.runtime.sight.trace_box import TraceBox, arm
 
 DEFAULT_GRACE_S = 10.0
 

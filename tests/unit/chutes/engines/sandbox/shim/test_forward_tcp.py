@@ -123,5 +123,10 @@ def test_the_shim_loads_nothing_but_the_standard_library() -> None:
     assert outside == {"wayhouse"}
     own = [name for name in loaded if name.startswith("wayhouse.") and ".shim" not in name]
     rooms = {"wayhouse.chutes", "wayhouse.chutes.engines", "wayhouse.chutes.engines.sandbox"}
-    traced = {"wayhouse.runtime", "wayhouse.runtime.trace_box", "wayhouse.runtime.proc_stat"}
+    traced = {
+        "wayhouse.runtime",
+        "wayhouse.runtime.sight",
+        "wayhouse.runtime.sight.trace_box",
+        "wayhouse.runtime.sight.proc_stat",
+    }
     assert set(own) <= rooms | traced

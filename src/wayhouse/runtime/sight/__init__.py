@@ -1,0 +1,1 @@
+"""Looking into running processes from outside: their tree, and where each of them is."""

@@ -1,0 +1,1 @@
+"""A hot upgrade: everything that a running server has goes to its successor."""

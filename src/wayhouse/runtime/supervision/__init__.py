@@ -1,0 +1,1 @@
+"""Keeping processes running: a machine that decides, a driver that does it."""
