@@ -33,8 +33,11 @@ REFUSED = {"exception": "not authorized to make this call"}
 def gateway(tmp_path: Path) -> Iterator[Upgradable]:
     found = Upgradable(tmp_path / "gw")
     found.start()
-    yield found
-    found.stop()
+    try:
+        yield found
+        found.remove_all()
+    finally:
+        found.stop()
 
 
 class Load:
