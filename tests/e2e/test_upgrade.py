@@ -18,10 +18,13 @@ from websockets.sync.client import connect
 
 from tests.parts import faults
 from tests.parts.ave_v0 import OldClient, call, frame
+from tests.parts.docker import docker_socket, python_base_image
 from tests.parts.gateway import PASSWORD, tar_of, web_app
 from tests.parts.upgradable_gateway import Upgradable
 from wayhouse.base import codec
 from wayhouse.runtime.remote import RemoteControl
+
+__all__ = ["docker_socket", "python_base_image"]
 
 UPGRADES = 10
 IDLE, HALF, BUSY = 900, 50, 50
@@ -32,6 +35,25 @@ REFUSED = {"exception": "not authorized to make this call"}
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Upgradable]:
     found = Upgradable(tmp_path / "gw")
+    found.start()
+    try:
+        yield found
+        found.remove_all()
+    finally:
+        found.stop()
+
+
+@pytest.fixture(params=["sandbox", pytest.param("docker", marks=pytest.mark.external)])
+def working(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgradable]:
+    """A gateway with each of the engines."""
+    if request.param == "sandbox":
+        yield request.getfixturevalue("gateway")
+        return
+    config = tmp_path / "wayhouse.toml"
+    image = request.getfixturevalue("python_base_image")
+    config.write_text(f'[chutes.base_images]\npython3 = "{image}"\n')
+    env = {"WAYHOUSE_CHUTES_DOCKER_SOCKET": request.getfixturevalue("docker_socket")}
+    found = Upgradable(tmp_path / "gw", engine="docker", env=env, options=("--config", str(config)))
     found.start()
     try:
         yield found
@@ -138,9 +160,9 @@ def healthy(gateway: Upgradable) -> None:
     assert gateway.request("GET", "/healthz") == (200, {"status": "ok"})
 
 
-def test_requests_streams_and_an_installation_go_on(gateway: Upgradable) -> None:
-    assert gateway.change("POST", "/api/v1/chutes/", web_app("first"))["state"] == "succeeded"
-    kept = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=30)
+def test_requests_streams_and_an_installation_go_on(working: Upgradable) -> None:
+    assert working.change("POST", "/api/v1/chutes/", web_app("first"))["state"] == "succeeded"
+    kept = http.client.HTTPConnection("127.0.0.1", working.port, timeout=30)
 
     def ask() -> None:
         kept.request("GET", "/healthz")
@@ -148,15 +170,15 @@ def test_requests_streams_and_an_installation_go_on(gateway: Upgradable) -> None
 
     kept.connect()
     socket_before = kept.sock
-    with Load(ask, lambda: healthy(gateway)):
+    with Load(ask, lambda: healthy(working)):
         for number in range(3):
-            status, answer = gateway.request("POST", "/api/v1/chutes/", web_app(f"app{number}"))
+            status, answer = working.request("POST", "/api/v1/chutes/", web_app(f"app{number}"))
             assert status == 200
             with ThreadPoolExecutor(1) as pool:
-                watched = pool.submit(gateway.lines, answer["change_id"])
-                assert gateway.upgrade() == ""
-                assert gateway.wait_change(answer["change_id"])["state"] == "succeeded"
-                assert watched.result() == gateway.lines(answer["change_id"])
+                watched = pool.submit(working.lines, answer["change_id"])
+                assert working.upgrade() == ""
+                assert working.wait_change(answer["change_id"])["state"] == "succeeded"
+                assert watched.result() == working.lines(answer["change_id"])
     assert kept.sock is socket_before
     kept.close()
 
@@ -170,16 +192,16 @@ def test_sighup_upgrades_too(gateway: Upgradable) -> None:
     healthy(gateway)
 
 
-def test_the_log_of_an_app_goes_on_over_the_same_connection(gateway: Upgradable) -> None:
+def test_the_log_of_an_app_goes_on_over_the_same_connection(working: Upgradable) -> None:
     code = "import time\nn = 0\nwhile True:\n    print(n, flush=True)\n    n += 1\n    time.sleep(0.01)\n"
     spec = "name: talks\nversion: 1\nservices:\n  main:\n    type: light\n    image: python3\n    command: python3 -u main.py\n"
     assert (
-        gateway.change("POST", "/api/v1/chutes/", tar_of({"paradrop.yaml": spec, "main.py": code}))["state"]
+        working.change("POST", "/api/v1/chutes/", tar_of({"paradrop.yaml": spec, "main.py": code}))["state"]
         == "succeeded"
     )
     heard: list[int] = []
     key = base64.b64encode(f"paradrop:{PASSWORD}".encode()).decode()
-    url = f"ws://127.0.0.1:{gateway.port}/sockjs/logs/talks/websocket"
+    url = f"ws://127.0.0.1:{working.port}/sockjs/logs/talks/websocket"
     with connect(url, additional_headers={"Authorization": f"Basic {key}"}) as socket:
 
         def hear(until: int) -> None:
@@ -189,6 +211,6 @@ def test_the_log_of_an_app_goes_on_over_the_same_connection(gateway: Upgradable)
 
         for number in range(3):
             hear(100 * (number + 1))
-            assert gateway.upgrade() == ""
+            assert working.upgrade() == ""
         hear(400)
     assert heard == list(range(heard[0], heard[0] + len(heard)))

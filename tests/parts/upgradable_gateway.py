@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from wayhouse.runtime.remote import RemoteControl
 class Upgradable(GatewayProcess):
     """Knows which process serves, and ends that one."""
 
-    def __init__(self, data: Path, **more: Any) -> None:
+    def __init__(self, data: Path, *, env: Mapping[str, str] | None = None, **more: Any) -> None:
         self.fault = data.parent / "fault"
-        super().__init__(
-            data, command=("-m", "tests.parts.faulty_gateway"), env={"FAULT_FILE": str(self.fault)}, **more
-        )
+        env = {**(env or {}), "FAULT_FILE": str(self.fault)}
+        super().__init__(data, command=("-m", "tests.parts.faulty_gateway"), env=env, **more)
 
     @property
     def control(self) -> str:
