@@ -22,6 +22,9 @@ from tests.parts.gateway import GatewayProcess, free_port
 from tests.parts.upgradable_gateway import Upgradable, wait_for_end
 from wayhouse.runtime.exceptions import NetworkError
 
+KEPT_SOCKETS = 5
+"""The keeper's own one for messages, and the daemon's four that listen."""
+
 
 class Kept(Upgradable):
     """The daemon behind its keeper; `process` is the keeper."""
@@ -31,17 +34,31 @@ class Kept(Upgradable):
         place = self._command.index("tests.parts.faulty_gateway")
         self._command[place] = "wayhouse.gateway.keeper"
 
+    def start(self, **more: Any) -> None:
+        """Until its keeper knows that it is ready: one that dies before is not started again."""
+        super().start(**more)
+        while len(sockets_of(self.process)) < KEPT_SOCKETS:
+            time.sleep(0.01)
+        time.sleep(0.2)  # READY comes right behind the sockets
+
     def stop(self) -> None:
         GatewayProcess.stop(self)
 
     def wait_for_another(self, before: int) -> None:
         """Until another process than `before`, which was killed, serves; a call that it had taken is lost."""
-        for _ in range(3000):
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
             with contextlib.suppress(NetworkError):
                 if self.serving() != before:
                     return
             time.sleep(0.01)
         raise AssertionError(f"the gateway does not come back:\n{self.output.read_text()}")
+
+
+def sockets_of(process: subprocess.Popen[bytes] | None) -> list[str]:
+    assert process is not None
+    fds = Path(f"/proc/{process.pid}/fd")
+    return [link for fd in fds.iterdir() if (link := os.readlink(fd)).startswith("socket:")]
 
 
 @pytest.fixture
