@@ -28,8 +28,13 @@ def freeze(engine: BaseEngine) -> None:
 
 
 def thaw(engine: BaseEngine) -> None:
-    """Carry on as if nothing had happened. Those that came last go first: after a move these are the busy ones."""
-    for conversation in reversed(tuple(engine.conversations.values())):
+    """Carry on as if nothing had happened."""
+    for conversation in tuple(engine.conversations.values()):
+        thaw_one(engine, conversation)
+
+
+def thaw_one(engine: BaseEngine, conversation: Conversation) -> None:
+    if not conversation.gone:
         conversation.frozen = False
         conversation.backlog = True
         engine.turn(conversation)

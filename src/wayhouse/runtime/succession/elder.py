@@ -6,6 +6,7 @@ step, the heir is ended first and then every part that came to rest is carried o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -44,6 +45,9 @@ from wayhouse.runtime.succession.upgrade import (
 M = TypeVar("M", bound=msgspec.Struct)
 log = logging.getLogger(__name__)
 
+YIELD_S = 0.05
+"""Closing thousands of connections takes time that the heir, which now answers on them, needs more."""
+
 
 class Elder:
     """`program` is the version that serves; `say` is told each step in words; `parts` in the order in which they come to rest;
@@ -80,6 +84,7 @@ class Elder:
                 if isinstance(error, UpgradeFailedError) or not isinstance(error, WayhouseError):
                     raise
                 raise UpgradeFailedError(error.message) from error
+        await asyncio.sleep(YIELD_S)
         for part in self._at_rest:
             try:
                 part.let_go()

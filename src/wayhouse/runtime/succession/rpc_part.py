@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ MOMENT_S = 0.02
 """How long all are held while the calls under way end; then others get their turn before the next attempt."""
 BETWEEN_S = 0.05
 SELF_CALL_S = 3.0
+THAWED_AT_ONCE = 64
 
 
 class RpcAhead:
@@ -155,7 +157,14 @@ class RpcAdopter:
             ) from error
 
     def go_on(self) -> None:
-        moving.thaw(self._server.engine)
+        """Those that came last, to which something has happened, first; between some of the others calls get their turn."""
+        self._thaw(deque(self._server.engine.conversations.values()))
+
+    def _thaw(self, frozen: deque[Conversation]) -> None:
+        for _ in range(min(THAWED_AT_ONCE, len(frozen))):
+            moving.thaw_one(self._server.engine, frozen.pop())
+        if frozen:
+            asyncio.get_running_loop().call_soon(self._thaw, frozen)
 
 
 def _ping(sock: socket.socket) -> None:
