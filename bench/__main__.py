@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import idle, install, processes, requests, rpc, scale, upgrade, watchers
+from bench import bus, idle, install, processes, requests, rpc, scale, titanic, upgrade, watchers
 from bench.table import Table
 
 ALL = {
@@ -22,6 +22,8 @@ ALL = {
     "rpc": rpc,
     "processes": processes,
     "upgrade": upgrade,
+    "titanic": titanic,
+    "bus": bus,
 }
 NEEDS = {
     "requests": ["wrk", "--version"],

@@ -1,0 +1,170 @@
+"""The verbs on jobs: add, remove, pause, resume, list; and the one task that publishes `JobRan` when a job is due.
+
+Called by the API and by scenarios. Rules: a job is on disk before `add` returns; a run is on disk before it is published, so it is
+given out at most once; the wall clock is looked at each `LOOK_S`, so that a jump of it is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from wayhouse.automation.cron import Cron, Now
+from wayhouse.automation.cron_store import CronStore
+from wayhouse.automation.model import Job, JobChanged, JobMissed, JobRan, Place, Record, Run
+from wayhouse.base.clock import Clock
+from wayhouse.base.database import Database
+from wayhouse.base.errors import BadInputError, UnavailableError
+from wayhouse.base.events import Events
+from wayhouse.base.tasks import Tasks
+
+LOOK_S = 30.0
+log = logging.getLogger(__name__)
+
+
+class Planned(Job, frozen=True, kw_only=True):
+    """A job as listed: with when it ran last and runs next, in Unix seconds."""
+
+    last_run: float | None = None
+    next_run: float | None = None
+
+
+class CronManager:
+    """RasPy's name for it. `boot` names the present boot of the machine, so that `@reboot` runs once for each."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        events: Events,
+        tasks: Tasks,
+        *,
+        place: Place | None = None,
+        boot: str = "",
+    ) -> None:
+        self._store = CronStore(database)
+        self._clock = clock
+        self._events = events
+        self._tasks = tasks
+        self._cron = Cron(place or Place(), boot)
+        self._changing = asyncio.Lock()
+        self._running: asyncio.Task[None] | None = None
+        self._sleeping: asyncio.Task[None] | None = None
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        return {job.name: job for job in self._cron.jobs}
+
+    def start(self) -> None:
+        """Take up the jobs from disk and begin. A job that can no longer be planned is left out, with a line in the log."""
+        if self._running is not None:
+            return
+        known = self.jobs
+        for job, record in self._store.load():
+            if job.name not in known:
+                self._take_up(job, record)
+        self._running = self._tasks.spawn(self._run(), name="cron")
+
+    async def stop(self) -> None:
+        """Nothing is published after this; `start` goes on from here, by the catch-up policies."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def add(self, job: Job) -> Planned:
+        """Raises `BadScheduleError`, `JobExistsError`, `UnavailableError`."""
+        async with self._changing:
+            record = self._cron.add(job, self._now())
+            try:
+                await self._store.save(job, record)
+            except BaseException:
+                self._cron.remove(job.name)
+                raise
+            return self._changed(job.name, job)
+
+    async def remove(self, name: str) -> None:
+        """Raises `NoSuchJobError`, `UnavailableError`."""
+        async with self._changing:
+            self._cron.job(name)
+            await self._store.remove(name)
+            self._cron.remove(name)
+            self._events.publish(JobChanged(name, None))
+
+    async def pause(self, name: str) -> Planned:
+        """Raises `NoSuchJobError`, `UnavailableError`."""
+        async with self._changing:
+            paused = msgspec.structs.replace(self._cron.job(name), is_paused=True)
+            await self._store.save(paused, self._cron.record(name))
+            return self._changed(name, self._cron.pause(name))
+
+    async def resume(self, name: str) -> Planned:
+        """Raises `NoSuchJobError`, `UnavailableError`."""
+        async with self._changing:
+            was_paused = self._cron.job(name).is_paused
+            job = self._cron.resume(name, self._now())
+            try:
+                await self._store.save(job, self._cron.record(name))
+            except BaseException:
+                if was_paused:
+                    self._cron.pause(name)
+                raise
+            return self._changed(name, job)
+
+    def list(self) -> Sequence[Planned]:
+        """All jobs, by name."""
+        return [self._planned(job) for _, job in sorted(self.jobs.items())]
+
+    def _changed(self, name: str, job: Job) -> Planned:
+        self._events.publish(JobChanged(name, job))
+        if self._sleeping is not None:
+            self._sleeping.cancel()
+        return self._planned(job)
+
+    def _planned(self, job: Job) -> Planned:
+        return Planned(
+            name=job.name,
+            schedule=job.schedule,
+            catch_up=job.catch_up,
+            limit=job.limit,
+            is_paused=job.is_paused,
+            last_run=self._cron.record(job.name).last,
+            next_run=self._cron.next_run(job.name),
+        )
+
+    def _take_up(self, job: Job, record: Record) -> None:
+        try:
+            self._cron.add(job, self._now(), record)
+        except BadInputError as error:
+            log.warning("job %s is not planned: %s", job.name, error)
+
+    async def _run(self) -> None:
+        while True:
+            self._cron.tick(self._now())
+            await self._give_out(self._cron.events())
+            await self._sleep(min(LOOK_S, max(0.0, self._cron.deadline() - self._clock.monotonic())))
+
+    async def _give_out(self, found: Sequence[Run | JobMissed]) -> None:
+        records = self._cron.unsaved()
+        if records:
+            try:
+                await self._store.note(records)
+            except UnavailableError as error:
+                log.error("jobs run without a note of it on disk: %s", error)  # noqa: TRY400 - said well enough
+        for one in found:
+            self._events.publish(JobRan(one, self._clock.wall()) if isinstance(one, Run) else one)
+
+    async def _sleep(self, delay_s: float) -> None:
+        """Until then, or until a job is added or resumed."""
+        self._sleeping = self._tasks.spawn(self._clock.sleep(delay_s), name="cron sleeps")
+        try:
+            await asyncio.wait([self._sleeping])
+        finally:
+            self._sleeping.cancel()
+            self._sleeping = None
+
+    def _now(self) -> Now:
+        return Now(self._clock.monotonic(), self._clock.wall())

@@ -1,0 +1,55 @@
+"""Jobs and what was run of them on disk, in the room's own table of the database. Called by `cron_service`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wayhouse.automation.model import Job, Record
+from wayhouse.base import codec
+from wayhouse.base.database import Connection, Database
+
+SCHEMA = (
+    "CREATE TABLE cron_jobs (name TEXT PRIMARY KEY, job BLOB NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;",
+)
+
+
+class CronStore:
+    """What an `await` here has returned from is on disk."""
+
+    def __init__(self, database: Database) -> None:
+        """Raises `PermanentError` for a database of a newer version."""
+        self._database = database
+        database.migrate("automation.cron", SCHEMA)
+
+    def load(self) -> list[tuple[Job, Record]]:
+        """All jobs, by name. Raises `BadInputError` for a row that was changed by hand into nonsense."""
+        rows = self._database.read("SELECT job, record FROM cron_jobs ORDER BY name")
+        return [
+            (
+                codec.decode_json(job, Job, what="stored job"),
+                codec.decode_json(record, Record, what="stored record"),
+            )
+            for job, record in rows
+        ]
+
+    async def save(self, job: Job, record: Record) -> None:
+        """Add a job or replace the one of its name. Raises `UnavailableError` when the disk does not take it."""
+        row = (job.name, codec.encode_json(job), codec.encode_json(record))
+        await self._database.write(
+            lambda it: it.execute("INSERT OR REPLACE INTO cron_jobs VALUES (?, ?, ?)", row).rowcount
+        )
+
+    async def note(self, records: Mapping[str, Record]) -> None:
+        """What was run, of all jobs that were due, in one step; a job that is gone stays gone. Raises `UnavailableError`."""
+        rows = [(codec.encode_json(record), name) for name, record in records.items()]
+
+        def work(connection: Connection) -> None:
+            connection.executemany("UPDATE cron_jobs SET record = ? WHERE name = ?", rows)
+
+        await self._database.write(work)
+
+    async def remove(self, name: str) -> None:
+        """Raises `UnavailableError`."""
+        await self._database.write(
+            lambda it: it.execute("DELETE FROM cron_jobs WHERE name = ?", (name,)).rowcount
+        )

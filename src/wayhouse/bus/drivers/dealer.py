@@ -1,0 +1,63 @@
+"""One DEALER to a broker, made anew whenever a machine says so.
+
+Called by the clients and workers. Rules: sending never blocks and nothing is dropped here, since the machines bound what is under
+way; an address that is none raises when the first connection is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import zmq
+
+from wayhouse.bus.commands import Command, Open
+from wayhouse.bus.drivers.frames import AnySocket, send
+from wayhouse.bus.model import EndpointError
+
+FAREWELL_MS = 500
+
+
+class Dealer:
+    """`on_swap(old, new)` is told of each new socket before the old one is closed; `new` is None at the end."""
+
+    def __init__(
+        self,
+        context: zmq.Context[AnySocket],
+        address: str,
+        on_swap: Callable[[AnySocket | None, AnySocket | None], object] | None = None,
+    ) -> None:
+        self._context = context
+        self._address = address
+        self._on_swap = on_swap
+        self.socket: AnySocket | None = None
+
+    def open(self) -> None:
+        """Raises `EndpointError`."""
+        new = self._context.socket(zmq.DEALER)
+        new.setsockopt(zmq.LINGER, 0)
+        new.setsockopt(zmq.SNDHWM, 0)
+        new.setsockopt(zmq.RCVHWM, 0)
+        try:
+            new.connect(self._address)
+        except zmq.ZMQError as error:
+            new.close()
+            raise EndpointError(f"No broker can be reached at {self._address}: {error}") from error
+        self._swap(new, 0)
+
+    def perform(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            if isinstance(command, Open):
+                self.open()
+            elif self.socket is not None:
+                send(self.socket, command.frames)
+
+    def close(self) -> None:
+        """What was sent has half a second to leave, while the context ends."""
+        self._swap(None, FAREWELL_MS)
+
+    def _swap(self, new: AnySocket | None, linger_ms: int) -> None:
+        old, self.socket = self.socket, new
+        if self._on_swap is not None:
+            self._on_swap(old, new)
+        if old is not None:
+            old.close(linger=linger_ms)

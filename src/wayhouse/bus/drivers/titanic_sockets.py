@@ -1,0 +1,157 @@
+"""Titanic's connections to a broker: one DEALER for each of its services, one for each lane of dispatch, all raw.
+
+Called by `titanic_server`. Rules: it decides nothing; nothing here blocks but `wait`; a lane is opened when it is first used and
+closed when an answer on it could be mistaken; the broker's end of the connection is watched, since what was sent into a
+connection that broke is never answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import zmq
+
+from wayhouse.bus import mdp
+from wayhouse.bus.drivers.frames import AnySocket, drain, send
+from wayhouse.bus.model import EndpointError, Frames, MalformedError
+from wayhouse.bus.titanic_link import WorkerLink
+
+POLLIN = int(zmq.POLLIN)
+HIGH_WATER = 10_000
+PROBE = -1
+"""The lane that asks what the broker can do."""
+_WATCHED = int(zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+
+
+class TitanicSockets:
+    """`wait`, then take `requests` and `replies`; `answer`, `send_on` and `drop` lanes."""
+
+    def __init__(self, endpoint: str, links: Iterable[WorkerLink], now: float) -> None:
+        """Raises `EndpointError` for an endpoint that cannot be."""
+        self._endpoint = endpoint
+        self._context: zmq.Context[AnySocket] = zmq.Context()
+        self._lanes: dict[int, AnySocket] = {}
+        self._links: dict[AnySocket, WorkerLink] = {}
+        self._polled: list[tuple[Any, int]] | None = None
+        self._readable: set[Any] = set()
+        self._watch: AnySocket | None = None
+        self._watched: AnySocket | None = None
+        try:
+            for link in links:
+                self._open_link(link, now)
+        except zmq.ZMQError as error:
+            self.close()
+            raise EndpointError(f"The broker's address {endpoint} cannot be used: {error}.") from error
+
+    def wait(self, timeout_s: float) -> None:
+        """Until something came, or `timeout_s` later."""
+        if self._polled is None:
+            watched = [self._watch] if self._watch else []
+            self._polled = [(one, POLLIN) for one in (*self._links, *self._lanes.values(), *watched)]
+        self._readable = {one for one, _ in zmq.zmq_poll(self._polled, max(0, round(timeout_s * 1000)))}
+
+    def requests(self, now: float) -> Iterator[tuple[WorkerLink, mdp.BrokerMessage]]:
+        """A batch at most, of all services."""
+        for socket, link in list(self._links.items()):
+            if socket in self._readable:
+                for frames in drain(socket):
+                    message = link.receive(frames, now)
+                    if message is not None:
+                        yield link, message
+
+    def replies(self) -> Iterator[tuple[int, mdp.Reply]]:
+        for lane, socket in list(self._lanes.items()):
+            if socket in self._readable:
+                for frames in drain(socket):
+                    try:
+                        yield lane, mdp.parse_reply(frames)
+                    except MalformedError:
+                        continue
+
+    def broke(self) -> bool:
+        """Whether the connection was lost since the last call."""
+        if self._watch not in self._readable or self._watch is None:
+            return False
+        events = [int.from_bytes(frames[0][:2], "little") for frames in drain(self._watch)]
+        return int(zmq.EVENT_DISCONNECTED) in events
+
+    def tend(self, now: float) -> None:
+        """Heartbeats, and new connections for the links that want one."""
+        for socket, link in list(self._links.items()):
+            link.tick(now)
+            if link.wants_socket(now):
+                self._close_link(socket)
+                self._open_link(link, now)
+            else:
+                self._flush(socket, link)
+
+    def answer(self, answers: Sequence[tuple[WorkerLink, bytes, Frames]]) -> None:
+        """To clients, through the link that their request came on; what nobody can take is dropped, and asked for again."""
+        sockets = {id(link): socket for socket, link in self._links.items()}
+        for link, client, body in answers:
+            send(sockets[id(link)], mdp.build_worker_reply(client, body))
+
+    def send_on(self, lane: int, label: bytes, body: Sequence[bytes]) -> bool:
+        """A request to the broker; False when it cannot be sent now."""
+        socket = self._lanes.get(lane)
+        if socket is None:
+            socket = self._lanes[lane] = self._connect()
+            self._polled = None
+        return send(socket, mdp.build_request(label, body))
+
+    def drop(self, lane: int) -> None:
+        socket = self._lanes.pop(lane, None)
+        if socket is not None:
+            socket.close()
+            self._polled = None
+
+    def drop_all(self) -> None:
+        for lane in list(self._lanes):
+            self.drop(lane)
+
+    def close(self) -> None:
+        self.drop_all()
+        for socket in list(self._links):
+            send(socket, mdp.build_disconnect())
+            socket.setsockopt(zmq.LINGER, 200)
+            self._close_link(socket)
+        self._context.term()
+
+    def _connect(self) -> AnySocket:
+        socket: AnySocket = self._context.socket(zmq.DEALER)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.SNDHWM, HIGH_WATER),
+            (zmq.RECONNECT_IVL, 50),
+            (zmq.RECONNECT_IVL_MAX, 1000),
+        ):
+            socket.setsockopt(option, value)
+        try:
+            socket.connect(self._endpoint)
+        except zmq.ZMQError:
+            socket.close()
+            raise
+        return socket
+
+    def _open_link(self, link: WorkerLink, now: float) -> None:
+        socket = self._connect()
+        if self._watch is None:
+            self._watch, self._watched = socket.get_monitor_socket(_WATCHED), socket
+        self._links[socket] = link
+        self._polled = None
+        link.opened(now)
+        self._flush(socket, link)
+
+    def _close_link(self, socket: AnySocket) -> None:
+        del self._links[socket]
+        if self._watch is not None and self._watched is socket:
+            socket.disable_monitor()
+            self._watch.close(0)
+            self._watch = None
+        socket.close()
+        self._polled = None
+
+    def _flush(self, socket: AnySocket, link: WorkerLink) -> None:
+        for frames in link.outbox():
+            send(socket, frames)

@@ -1,0 +1,133 @@
+"""The broker's ROUTER: messages in, machine, messages out.
+
+Called by `server`, whose loop polls `sockets()`. Rules: it decides nothing; no peer can block it, since what cannot be sent at once is
+given back to the broker; libzmq's own heartbeats find peers whose host is gone, also while they work.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+from zmq.backend import Socket as Backend
+
+from wayhouse.bus.broker import Broker
+from wayhouse.bus.drivers import listening
+from wayhouse.bus.drivers.frames import BATCH, is_readable, send
+from wayhouse.bus.drivers.zap import Security
+from wayhouse.bus.model import Frames
+
+MAX_MESSAGE = 16 << 20
+"""Bytes of a frame; who sends more is disconnected by libzmq."""
+_NOW = int(zmq.NOBLOCK)
+_recv: Any = Backend.recv
+HIGH_WATER = 10_000
+"""Messages that wait for one peer; more than any window of credit."""
+
+
+def put(target: zmq.Socket[bytes], frames: Frames) -> bool:
+    """Send a message; False when the peer is gone or does not read."""
+    try:
+        return send(target, frames)
+    except LookupError:
+        return False
+
+
+def take(source: zmq.Socket[bytes]) -> Frames | None:
+    """The next message of a ROUTER, None when there is none. The identity is never the last frame, so that one need not be asked,
+    which saves a fifth of the work."""
+    try:
+        frames = [_recv(source, _NOW)]
+    except zmq.Again:
+        return None
+    more = True
+    while more:
+        frame = _recv(source, _NOW, False)
+        frames.append(frame.bytes)
+        more = frame.more
+    return frames
+
+
+class BrokerSocket:
+    """One ROUTER on several endpoints. `security` holds for those over TCP; UNIX sockets are guarded by their folder, and are to be
+    opened before those."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], broker: Broker, security: Security | None = None
+    ) -> None:
+        self.broker = broker
+        self.socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+        self._security = security or Security()
+        self._listeners: dict[str, socket.socket] = {}
+        expiry_ms = int(broker.settings.expiry_s * 1000)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.ROUTER_MANDATORY, 1),
+            (zmq.SNDHWM, HIGH_WATER),
+            (zmq.MAXMSGSIZE, MAX_MESSAGE),
+            (zmq.HEARTBEAT_IVL, max(1, expiry_ms // 3)),
+            (zmq.HEARTBEAT_TIMEOUT, expiry_ms),
+            (zmq.HANDSHAKE_IVL, 10_000),
+        ):
+            self.socket.setsockopt(option, value)
+
+    def listen(self, endpoint: str) -> str:
+        """Bind it; the endpoint with the port that was chosen. Raises `EndpointError`."""
+        return self._accept(listening.listen(endpoint))
+
+    def adopt(self, fd: int) -> str:
+        """Go on with a listening socket that was handed over; its endpoint. Raises `EndpointError`."""
+        return self._accept(listening.adopt(fd))
+
+    def listeners(self) -> dict[str, int]:
+        """The descriptors that a successor adopts, by endpoint; they stay ours."""
+        return {endpoint: sock.fileno() for endpoint, sock in self._listeners.items()}
+
+    def sockets(self) -> Sequence[zmq.Socket[bytes]]:
+        return [self.socket]
+
+    def readable(self, source: zmq.Socket[bytes], now: float) -> None:
+        """Take what is there, a batch at most. Asking whether there is more costs a third of finding out by trying, which is worth it
+        while messages come one by one."""
+        to_broker, left = self.broker.receive, BATCH
+        while left and (frames := take(source)) is not None:
+            to_broker(frames, now)
+            self._flush(now)
+            left = left - 1 if left < BATCH or is_readable(source) else 0
+
+    def deadline(self) -> float:
+        return self.broker.deadline()
+
+    def tick(self, now: float) -> None:
+        self.broker.tick(now)
+        self._flush(now)
+
+    def close(self, now: float) -> None:
+        """DISCONNECT to every worker, then no more. What is sent leaves the process when the context ends, in `linger` at most."""
+        if self.socket.closed:
+            return
+        self.broker.shutdown(now)
+        self._flush(now)
+        self.socket.setsockopt(zmq.LINGER, 500)
+        self.socket.close()
+        for sock in self._listeners.values():
+            sock.close()
+
+    def _accept(self, listener: socket.socket) -> str:
+        try:
+            over_tcp = listener.family != socket.AF_UNIX
+            (self._security if over_tcp else Security()).apply(self.socket)
+            endpoint = listening.bind(self.socket, listener)
+        except BaseException:
+            listener.close()
+            raise
+        self._listeners[endpoint] = listener
+        return endpoint
+
+    def _flush(self, now: float) -> None:
+        while out := self.broker.outbox():
+            for frames in out:
+                if not put(self.socket, frames):
+                    self.broker.undelivered(frames, now)

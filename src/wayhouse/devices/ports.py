@@ -1,0 +1,31 @@
+"""What the devices need from outside: a driver for each way to reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from wayhouse.devices.model import Found, Place, Value
+
+
+class Driver(Protocol):
+    """A driver reports and does; it decides nothing.
+
+    Reads and writes raise `DeviceGoneError` when the device is not there and `DeviceNotReadyError` when it is, but
+    what it said cannot be used.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    async def scan(self) -> Sequence[Found]:
+        """The devices that are there now. Raises a `WayhouseError` if that cannot be known."""
+        ...
+
+    async def read(self, place: Place, command: str, now: float) -> Value:
+        """`command` is a name or `subdevice.name`; `now` is Unix seconds."""
+        ...
+
+    async def write(self, place: Place, command: str, value: Value, now: float) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""The types of devices that ship; `register.standard_register` lists them."""

@@ -1,0 +1,170 @@
+"""Jobs from adding to running, on a clock that moves only when told to, and over restarts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wayhouse.automation.cron_service import CronManager
+from wayhouse.automation.model import (
+    BadScheduleError,
+    CatchUp,
+    Job,
+    JobChanged,
+    JobExistsError,
+    JobMissed,
+    JobRan,
+    NoSuchJobError,
+    Place,
+)
+from wayhouse.base.database import Database
+from wayhouse.base.errors import UnavailableError
+from wayhouse.base.events import Events, Subscription
+from wayhouse.base.tasks import Tasks
+
+START = 1_772_366_400.0  # 1 March 2026, 12:00 UTC
+
+
+class HandClock:
+    """Both clocks; whoever sleeps wakes when `move` has passed that time."""
+
+    def __init__(self) -> None:
+        self.time, self.ahead = 500.0, START - 500.0
+        self._moved = asyncio.Event()
+
+    def wall(self) -> float:
+        return self.time + self.ahead
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, delay_s: float) -> None:
+        end = self.time + delay_s
+        while self.time < end:
+            await self._moved.wait()
+
+    def move(self, seconds: float) -> None:
+        self.time += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "a.db")
+    yield database
+    database.close()
+
+
+def manager(
+    database: Database, clock: HandClock, events: Events, tasks: Tasks, boot: str = "one"
+) -> CronManager:
+    return CronManager(database, clock, events, tasks, place=Place(), boot=boot)
+
+
+async def following(heard: Subscription[Any]) -> Any:
+    return await asyncio.wait_for(anext(heard), 10)
+
+
+async def test_a_job_runs_and_is_remembered(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        cron.start()
+        cron.start()
+        with events.subscribe(JobRan, JobChanged) as heard:
+            planned = await cron.add(Job(name="tea", schedule="*/10 * * * *"))
+            assert planned.next_run == START + 600
+            assert isinstance(await following(heard), JobChanged)
+            await asyncio.sleep(0)
+            clock.move(600.5)
+            ran = await following(heard)
+            assert (ran.run.due, ran.at) == (START + 600, START + 600.5)
+        assert [(one.name, one.last_run, one.next_run) for one in cron.list()] == [
+            ("tea", START + 600, START + 1200)
+        ]
+        assert list(cron.jobs) == ["tea"]
+        await cron.stop()
+        await cron.stop()
+
+
+async def test_jobs_survive_a_restart_and_catch_up(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        await cron.add(Job(name="all", schedule="@hourly", catch_up=CatchUp.ALL))
+        await cron.add(Job(name="boot", schedule="@reboot"))
+        await cron.add(Job(name="none", schedule="@hourly"))
+    clock.move(2.5 * 3600)
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks, boot="two")
+        with events.subscribe(JobRan, JobMissed) as heard:
+            cron.start()
+            found = [await following(heard) for _ in range(4)]
+        assert [(one.run.name, one.run.due - START) for one in found if isinstance(one, JobRan)] == [
+            ("all", 3600),
+            ("all", 7200),
+            ("boot", 9000),
+        ]
+        assert found[3] == JobMissed("none", START + 3600, START + 7200)
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks, boot="two")
+        with events.subscribe(JobRan, JobMissed) as heard:
+            cron.start()
+            clock.move(1800)
+            assert [(await following(heard)).run.name for _ in range(2)] == ["all", "none"]
+
+
+async def test_pause_resume_remove(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        await cron.add(Job(name="tea", schedule="@hourly"))
+        assert (await cron.pause("tea")).next_run is None
+        clock.move(7200)
+        assert (await cron.resume("tea")).next_run == START + 3 * 3600
+        assert (await cron.resume("tea")).next_run == START + 3 * 3600
+        await cron.remove("tea")
+        assert not cron.list()
+        for act in (cron.remove, cron.pause, cron.resume):
+            with pytest.raises(NoSuchJobError):
+                await act("tea")
+    assert not manager(database, clock, events, tasks).jobs
+
+
+async def test_what_cannot_be_added_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        with pytest.raises(BadScheduleError):
+            await cron.add(Job(name="tea", schedule="@sunset"))
+        await cron.add(Job(name="tea", schedule="@hourly"))
+        with pytest.raises(JobExistsError):
+            await cron.add(Job(name="tea", schedule="@daily"))
+        closed = Database(tmp_path / "b.db")
+        other = manager(closed, clock, events, tasks)
+        await other.add(Job(name="kept", schedule="@hourly"))
+        closed.close()
+        with pytest.raises(UnavailableError):
+            await other.add(Job(name="tea", schedule="@hourly"))
+        with pytest.raises(UnavailableError):
+            await other.pause("kept")
+        assert [(one.name, one.is_paused) for one in other.list()] == [("kept", False)]
+
+
+async def test_a_job_that_can_no_longer_be_planned_is_left_out(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        here = CronManager(database, clock, events, tasks, place=Place("UTC", 10.0, 10.0))
+        await here.add(Job(name="sun", schedule="@sunset"))
+        await here.add(Job(name="tea", schedule="@hourly"))
+        nowhere = manager(database, clock, events, tasks)
+        nowhere.start()
+        assert list(nowhere.jobs) == ["tea"]
+    assert "latitude" in caplog.text

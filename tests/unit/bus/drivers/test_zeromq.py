@@ -1,0 +1,290 @@
+# covers: bus/drivers/loop.py, bus/drivers/listening.py, bus/drivers/zap.py, bus/drivers/watchdog.py
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import zmq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wayhouse.bus import mdp
+from wayhouse.bus.broker import Broker
+from wayhouse.bus.drivers import listening
+from wayhouse.bus.drivers.loop import Loop
+from wayhouse.bus.drivers.watchdog import Watchdog
+from wayhouse.bus.drivers.zap import KnownCredentials, Security, ZapHandler, answer
+from wayhouse.bus.drivers.zeromq import BrokerSocket
+from wayhouse.bus.model import BrokerSettings, EndpointError
+
+WAIT_MS = 5000
+
+
+@contextmanager
+def served(*endpoints, credentials=None, security=None, adopt=(), **wishes):
+    """(BrokerSocket, its endpoints, a context for peers), with a loop in a thread of its own."""
+    context, peers = zmq.Context(), zmq.Context()
+    parts = [] if credentials is None else [ZapHandler(context, credentials)]
+    router = BrokerSocket(context, Broker(BrokerSettings(**wishes), time.monotonic()), security)
+    bound = [*(router.listen(endpoint) for endpoint in endpoints), *(router.adopt(fd) for fd in adopt)]
+    loop = Loop([router, *parts])
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        yield router, bound, peers
+    finally:
+        peers.destroy(linger=0)
+        loop.stop()
+        thread.join()
+        context.destroy(linger=0)
+
+
+def peer(context, endpoint, *options):
+    sock = context.socket(zmq.DEALER)
+    sock.setsockopt(zmq.LINGER, 0)
+    for option, value in options:
+        sock.setsockopt(option, value)
+    sock.connect(endpoint)
+    return sock
+
+
+def got(sock):
+    assert sock.poll(WAIT_MS), "nothing came"
+    return sock.recv_multipart()
+
+
+def nothing_comes(sock, wait_ms=300):
+    return not sock.poll(wait_ms)
+
+
+def test_a_request_over_a_unix_socket_reaches_a_worker_on_tcp(tmp_path):
+    with served(f"ipc://{tmp_path}/bus.sock", "tcp://127.0.0.1:0") as (_, (unix, tcp), context):
+        worker, client = peer(context, tcp), peer(context, unix)
+        worker.send_multipart(mdp.build_ready(b"echo", 2))
+        client.send_multipart(mdp.build_request(b"echo", [b"hello"]))
+        work = mdp.parse_at_worker(got(worker))
+        worker.send_multipart(mdp.build_worker_reply(work.client, [b"world"], 2))
+        assert got(client) == [b"", b"MDPC01", b"echo", b"world"]
+
+
+def test_what_a_vanished_worker_held_goes_to_another(tmp_path):
+    with served(f"ipc://{tmp_path}/bus.sock", heartbeat_s=0.1) as (_, (unix,), context):
+        lost, client = peer(context, unix), peer(context, unix)
+        lost.send_multipart(mdp.build_ready(b"echo"))
+        client.send_multipart(mdp.build_request(b"echo", [b"x"]))
+        assert mdp.parse_at_worker(got(lost)).body == [b"x"]
+        lost.close()
+        other = peer(context, unix)
+        other.send_multipart(mdp.build_ready(b"echo"))
+        while (work := mdp.parse_at_worker(got(other))).command != mdp.REQUEST:
+            other.send_multipart(mdp.build_heartbeat())
+        assert work.body == [b"x"]
+
+
+def test_no_bytes_end_it(tmp_path):
+    with served(f"ipc://{tmp_path}/bus.sock", "tcp://127.0.0.1:0") as (_, (unix, tcp), context):
+        host, port = tcp.removeprefix("tcp://").split(":")
+        for junk in (
+            b"GET / HTTP/1.0\r\n\r\n",
+            os.urandom(200),
+            b"\xff" + bytes(8) + b"\x7f" + os.urandom(80),
+        ):
+            with socket.create_connection((host, int(port))) as raw:
+                raw.sendall(junk)
+        client = peer(context, unix)
+        for frames in ([b""], [b"junk"], [b"", b"MDPC01"], [b"", b"MDPW01", b"\x99"], [b"MDPC02", b"\1"]):
+            client.send_multipart(frames)
+        client.send_multipart(mdp.build_request(b"mmi.ping", []))
+        assert got(client)[-1] == b"200"
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(tmp_path):
+    with served(f"ipc://{tmp_path}/bus.sock") as (_router, (unix,), context):
+        stuck, client = peer(context, unix, (zmq.RCVHWM, 1)), peer(context, unix)
+        for _ in range(600):
+            stuck.send_multipart(mdp.build_request(b"mmi.echo", [b"x" * 60_000]))
+        client.send_multipart(mdp.build_request(b"mmi.ping", []))
+        assert got(client)[-1] == b"200"
+
+
+def test_the_end_says_disconnect_to_workers(tmp_path):
+    peers = zmq.Context()
+    with served(f"ipc://{tmp_path}/bus.sock") as (_, (unix,), context):
+        worker, client = peer(peers, unix), peer(context, unix)
+        worker.send_multipart(mdp.build_ready(b"echo"))
+        while True:
+            client.send_multipart(mdp.build_request(b"mmi.service", [b"echo"]))
+            if got(client)[-1] == b"200":
+                break
+    assert got(worker) == [b"", b"MDPW01", b"\5"]
+    peers.destroy(linger=0)
+
+
+@pytest.mark.parametrize("kind", ["tcp", "ipc"])
+def test_a_successor_goes_on_with_the_listening_socket(tmp_path, kind):
+    endpoint = "tcp://127.0.0.1:0" if kind == "tcp" else f"ipc://{tmp_path}/bus.sock"
+    with served(endpoint) as (first, (bound,), _):
+        copy = os.dup(first.listeners()[bound])
+    with served(adopt=[copy]) as (second, (again,), context):
+        assert again == bound
+        assert list(second.listeners()) == [bound]
+        client = peer(context, bound)
+        client.send_multipart(mdp.build_request(b"mmi.ping", []))
+        assert got(client)[-1] == b"200"
+
+
+def test_plain_lets_in_who_is_known_and_nobody_else(tmp_path):
+    secured = {
+        "credentials": KnownCredentials(plain={"ann": "secret"}),
+        "security": Security(mechanism="plain"),
+    }
+    with served(f"ipc://{tmp_path}/bus.sock", "tcp://127.0.0.1:0", **secured) as (_, (unix, tcp), context):
+        known = peer(context, tcp, (zmq.PLAIN_USERNAME, b"ann"), (zmq.PLAIN_PASSWORD, b"secret"))
+        wrong = peer(context, tcp, (zmq.PLAIN_USERNAME, b"ann"), (zmq.PLAIN_PASSWORD, b"other"))
+        bare, local = peer(context, tcp), peer(context, unix)
+        for sock in (known, wrong, bare, local):
+            sock.send_multipart(mdp.build_request(b"mmi.ping", []))
+        assert got(known)[-1] == got(local)[-1] == b"200"
+        assert nothing_comes(wrong)
+        assert nothing_comes(bare)
+
+
+def test_curve_lets_in_known_keys_and_nobody_else():
+    server_public, server_secret = zmq.curve_keypair()
+    public, secret = zmq.curve_keypair()
+    secured = {
+        "credentials": KnownCredentials(curve={public.decode(): "ann"}),
+        "security": Security(mechanism="curve", secret_key=server_secret),
+    }
+    with served("tcp://127.0.0.1:0", **secured) as (_, (tcp,), context):
+        stranger = zmq.curve_keypair()
+        socks = [
+            peer(
+                context,
+                tcp,
+                (zmq.CURVE_SERVERKEY, server_public),
+                (zmq.CURVE_PUBLICKEY, key),
+                (zmq.CURVE_SECRETKEY, own),
+            )
+            for key, own in ((public, secret), stranger)
+        ]
+        for sock in socks:
+            sock.send_multipart(mdp.build_request(b"mmi.ping", []))
+        assert got(socks[0])[-1] == b"200"
+        assert nothing_comes(socks[1])
+
+
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=6), st.sampled_from([b"1.0", b"wayhouse", b"PLAIN", b"CURVE", b"ann"])),
+        max_size=11,
+    )
+)
+@settings(max_examples=200)
+def test_zap_denies_by_default(frames):
+    reply = answer([b"id", b"", *frames], KnownCredentials())
+    assert reply[:3] == [b"id", b"", b"1.0"]
+    assert reply[4] == b"400"
+    assert len(reply) == 8
+
+
+def test_secrets_are_not_shown():
+    secret = zmq.curve_keypair()[1]
+    assert secret.decode() not in repr(Security(mechanism="curve", secret_key=secret))
+    for wrong in ({"mechanism": "curve"}, {"mechanism": "other"}):
+        with pytest.raises(ValueError, match=r"mechanism|key"):
+            Security(**wrong)
+
+
+def test_addresses_that_cannot_be_used_are_told(tmp_path):
+    taken = listening.listen("tcp://127.0.0.1:0")
+    busy = listening.listen(f"ipc://{tmp_path}/busy.sock")
+    (tmp_path / "file").write_text("kept")
+    endpoints = [
+        listening.endpoint_of(taken),
+        listening.endpoint_of(busy),
+        f"ipc://{tmp_path}/file",
+        "tcp://nowhere",
+        "udp://x:1",
+    ]
+    for endpoint in [
+        *endpoints,
+        "tcp://127.0.0.1:99999",
+        "tcp://[::1:x",
+        "ipc://" + "x" * 200,
+        "tcp://a\0:1",
+    ]:
+        with pytest.raises(EndpointError):
+            listening.listen(endpoint)
+    assert (tmp_path / "file").read_text() == "kept"
+    taken.close()
+    busy.close()
+    again = listening.listen(f"ipc://{tmp_path}/busy.sock")  # the file that nobody listens on is replaced
+    assert listening.endpoint_at(again.fileno()) == f"ipc://{tmp_path}/busy.sock"
+    again.close()
+
+
+def test_only_listening_sockets_are_adopted(tmp_path):
+    file = os.open(tmp_path, os.O_RDONLY)
+    plain = socket.socket()
+    for fd in (file, plain.fileno(), 10_000):
+        with pytest.raises(EndpointError):
+            listening.adopt(fd)
+    os.close(file)
+    plain.close()
+
+
+def test_a_defect_in_a_part_does_not_end_the_loop():
+    context = zmq.Context()
+    one, two = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    two.bind("inproc://pipe")
+    one.connect("inproc://pipe")
+    seen = []
+
+    class Faulty:
+        def sockets(self):
+            return [two]
+
+        def readable(self, source, now):
+            seen.append(source.recv())
+            if len(seen) == 2:
+                loop.stop()
+            raise KeyError("a defect")
+
+        def tick(self, now):
+            raise ValueError("another")
+
+        def deadline(self):
+            return None
+
+        def close(self, now):
+            two.close()
+
+    loop = Loop([Faulty()])
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    one.send(b"1")
+    one.send(b"2")
+    thread.join()
+    loop.stop()
+    context.destroy(linger=0)
+    assert seen == [b"1", b"2"]
+
+
+def test_the_watchdog_gives_signs_in_half_the_time(tmp_path):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(f"{tmp_path}/notify")
+    dog = Watchdog({"NOTIFY_SOCKET": f"{tmp_path}/notify", "WATCHDOG_USEC": "4000000"}, 10.0)
+    assert dog.deadline() == 10.0
+    dog.tick(10.0)
+    dog.tick(11.0)
+    assert (dog.deadline(), manager.recv(100), dog.sockets()) == (12.0, b"WATCHDOG=1", [])
+    manager.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.recv(100)
+    manager.close()
+    idle = Watchdog({}, 0.0)
+    idle.tick(5.0)
+    assert idle.deadline() is None
