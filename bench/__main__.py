@@ -10,7 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import bus, idle, install, processes, requests, rpc, scale, titanic, upgrade, watchers
+from bench import (
+    bus,
+    bus_scale,
+    fuzz,
+    idle,
+    install,
+    processes,
+    requests,
+    rpc,
+    scale,
+    titanic,
+    upgrade,
+    watchers,
+)
 from bench.table import Table
 
 ALL = {
@@ -24,6 +37,8 @@ ALL = {
     "upgrade": upgrade,
     "titanic": titanic,
     "bus": bus,
+    "bus_scale": bus_scale,
+    "fuzz": fuzz,
 }
 NEEDS = {
     "requests": ["wrk", "--version"],

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.table import Table, median
 
-ROUNDS = 5
+ROUNDS = 3
 NAMES = {
     "proxy": "zmq.proxy: no broker, the floor of a hop",
     "guide": "the guide's Python design",
@@ -21,10 +21,10 @@ NAMES = {
     "asked": "Wayhouse, a worker that asks for 64",
 }
 LOADS = {
-    "1 in step": (1, 1, 16, 2000),
-    "8 in step": (8, 1, 16, 1000),
-    "8 x 32": (8, 32, 16, 4000),
-    "8 x 32, 1 KiB": (8, 32, 1024, 4000),
+    "1 in step": (1, 1, 16, 1500),
+    "8 in step": (8, 1, 16, 800),
+    "8 x 32": (8, 32, 16, 2500),
+    "8 x 32, 1 KiB": (8, 32, 1024, 2000),
 }
 """Clients, requests under way of each, bytes of a body, requests of each in a round."""
 

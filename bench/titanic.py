@@ -17,10 +17,17 @@ from wayhouse.bus import mdp
 from wayhouse.bus.drivers.frames import AnySocket, receive, send
 
 ROUNDS = 3
-OUTSTANDING = {1: 1500, 32: 16_000, 256: 32_000}
-"""How many requests wait for their acknowledgement, and how many are sent in a round; the guide's gets an eighth."""
+OUTSTANDING = {1: 1000, 32: 12_000, 256: 24_000}
+"""How many requests wait for their acknowledgement, and how many are sent in a round."""
+SHARES = {"ours": 1, "files": 8, "ours, done": 2, "guide": 16}
+"""Of these a round of each kind gets one in so many (but with one outstanding)."""
 BODY = b"x" * 16
-NAMES = {"ours": "Wayhouse, synced to disk", "guide": "a file a request, not synced"}
+NAMES = {
+    "ours": "Wayhouse, synced to disk",
+    "files": "a file a request, not synced, no dispatcher",
+    "ours, done": "Wayhouse, synced, and done meanwhile",
+    "guide": "the guide's Titanic, not synced, and done meanwhile",
+}
 
 Figure = tuple[float, float, float]
 """(accepted a second, CPU us an accept of Titanic alone, the same with the broker's)."""
@@ -29,10 +36,11 @@ Figure = tuple[float, float, float]
 def run() -> Table:
     table = Table(
         "Durable requests",
-        f"`titanic.request` with {len(BODY)} bytes for a service that is not there, through our broker, over a UNIX socket; broker, Titanic "
-        f"and one client in a process each, medians of {ROUNDS} interleaved rounds. Ours answers when the request is on disk (SQLite, "
-        "WAL, FULL). The peer does what the guide's Titanic does: a file for each request and a line in a queue file, nothing synced; "
-        "it has no dispatcher.",
+        f"`titanic.request` with {len(BODY)} bytes through our broker, over a UNIX socket; broker, Titanic and one client in a process each, "
+        f"medians of {ROUNDS} interleaved rounds. Ours answers when the request is on disk (SQLite, WAL, FULL). The first two are asked for a "
+        "service that is not there, so that accepting alone is measured; the peer writes a file for each request and a line in a queue "
+        "file. The last two are asked for one that is there, so that dispatch goes on meanwhile; the guide's Titanic is our own writing of its "
+        "design, which reads its queue file anew for each request.",
         ("outstanding", "what", "accepted/s", "CPU µs/accept, Titanic", "with the broker's"),
     )
     figures = _measure()
@@ -40,13 +48,15 @@ def run() -> Table:
         for kind, name in NAMES.items():
             rate, alone, both = figures[kind, outstanding]
             table.add(outstanding, name, f"{rate:,.0f}", f"{alone:.1f}", f"{both:.1f}")
-    for outstanding, share in ((32, 1.0), (256, 1.0)):
-        ours, theirs = figures["ours", outstanding], figures["guide", outstanding]
-        text = f"{outstanding} outstanding: on disk, and at least {share:.0f}x the accepts of what is not ({ours[0] / theirs[0]:.1f}x)"
-        table.goal(text, met=ours[0] >= share * theirs[0])
+    for outstanding in (32, 256):
+        ours, theirs = figures["ours", outstanding], figures["files", outstanding]
+        text = f"{outstanding} outstanding: on disk, and more accepts than what is not ({ours[0] / theirs[0]:.1f}x)"
+        table.goal(text, met=ours[0] >= theirs[0])
         table.goal(
             f"{outstanding} outstanding: less CPU, too ({theirs[1] / ours[1]:.1f}x)", met=ours[1] < theirs[1]
         )
+    ratio = figures["ours, done", 32][0] / figures["guide", 32][0]
+    table.goal(f"32 outstanding: at least 20x the guide's Titanic ({ratio:.0f}x)", met=ratio >= 20)
     return table
 
 
@@ -61,21 +71,24 @@ def _measure() -> dict[tuple[str, int], Figure]:
 
 
 def _round(kind: str, outstanding: int) -> Figure:
-    count = OUTSTANDING[outstanding] // (8 if kind == "guide" and outstanding > 1 else 1)
+    count = OUTSTANDING[outstanding] // (SHARES[kind] if outstanding > 1 else 1)
+    service = b"echo" if kind in {"ours, done", "guide"} else b"nobody"
     with tempfile.TemporaryDirectory(prefix="bench-titanic-") as folder, ExitStack() as stack:
         endpoint = f"ipc://{folder}/bus.sock"
         broker = stack.enter_context(
             _process("wayhouse.bus.server", "--runtime", folder, "--port", "0", "--no-clone")
         )
         titanic = stack.enter_context(_process(*_titanic(kind, endpoint, folder)))
+        if service == b"echo":
+            stack.enter_context(_process("bench.peers.titanic", "echo", endpoint, folder))
         context: zmq.Context[AnySocket] = zmq.Context()
         client = context.socket(zmq.DEALER)
         client.setsockopt(zmq.LINGER, 0)
         client.connect(endpoint)
         try:
-            _ask(client, outstanding, outstanding)
+            _ask(client, service, outstanding, outstanding)
             before, begun = (_cpu(titanic), _cpu(broker)), time.perf_counter()
-            _ask(client, count, outstanding)
+            _ask(client, service, count, outstanding)
             took = time.perf_counter() - begun
             alone, bus = _cpu(titanic) - before[0], _cpu(broker) - before[1]
         finally:
@@ -85,14 +98,14 @@ def _round(kind: str, outstanding: int) -> Figure:
 
 
 def _titanic(kind: str, endpoint: str, folder: str) -> list[str]:
-    if kind == "ours":
+    if kind.startswith("ours"):
         return ["wayhouse.bus.titanic_server", "--broker", endpoint, "--data", folder]
-    return ["bench.peers.titanic", endpoint, folder]
+    return ["bench.peers.titanic", kind, endpoint, folder]
 
 
-def _ask(client: AnySocket, count: int, outstanding: int) -> None:
+def _ask(client: AnySocket, service: bytes, count: int, outstanding: int) -> None:
     """Send `count` requests, `outstanding` of them unanswered at a time; returns when all are accepted."""
-    frames = mdp.build_request(b"titanic.request", [b"nobody", BODY])
+    frames = mdp.build_request(b"titanic.request", [service, BODY])
     for _ in range(outstanding):
         send(client, frames)
     left, answered = count - outstanding, 0

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import typer
 
+from wayhouse.automation import scenario_file
 from wayhouse.chutes import spec
 from wayhouse.cli import main as cli
 from wayhouse.gateway.settings import Settings
@@ -49,6 +50,13 @@ def test_specifications_in_the_documents_are_accepted() -> None:
     assert len(blocks) == 2
     for block in blocks:
         assert not spec.parse(block.encode()).warnings
+
+
+def test_scenarios_in_the_documents_are_accepted() -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/guide/automation.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        assert scenario_file.read(block).is_ready
 
 
 def test_architecture_names_every_room() -> None:

@@ -115,9 +115,10 @@ class GuideBroker:
 
 
 def ours(port: int, *arguments: str) -> None:
-    from wayhouse.bus.server import BusServer, _settings
+    from wayhouse.bus.server import BusServer
+    from wayhouse.bus.server_options import parse_options, settings_of
 
-    server = BusServer(_settings(["--port", str(port), "--no-clone", *arguments]))
+    server = BusServer(settings_of(parse_options(["--port", str(port), "--no-clone", *arguments])))
     print("ready", flush=True)
     server.run()
 

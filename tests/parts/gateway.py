@@ -53,7 +53,7 @@ class GatewayProcess:
         self.port = free_port()
         self._command = [
             sys.executable, *command, "--data", str(data), "--listen", f"127.0.0.1:{self.port}",
-            "--engine", engine, *options,
+            "--engine", engine, "--bus-port", "0", *options,
         ]  # fmt: skip
         self._env = {**os.environ, "WAYHOUSE_ADMIN_PASSWORD": PASSWORD, **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None

@@ -13,11 +13,11 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wayh
 
 def majortomo_python() -> Path:
     """Installed once into the tests' cache. Raises `CalledProcessError` where nothing can be installed."""
-    place = CACHE / f"majortomo-py{sys.version_info.major}.{sys.version_info.minor}"
+    place = CACHE / f"majortomo-0.2.0-py{sys.version_info.major}.{sys.version_info.minor}"
     python = place / "bin" / "python"
     if not (place / ".complete").exists():
         venv.create(place, with_pip=True, clear=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "majortomo", "pyzmq"], check=True)
+        subprocess.run([*pip, "majortomo==0.2.0", "pyzmq", "six"], check=True)
         (place / ".complete").touch()
     return python

@@ -34,6 +34,14 @@ class Right(enum.Enum):
     """Users, roles and other people's passwords. Not for API tokens: one that leaked could make itself permanent."""
     ADMINISTER = "administer"
     """Configuration, settings, SSH keys, power, snapd, the daemon's log and environment."""
+    SEE_DEVICES = "see-devices"
+    """Devices, their values, their history and their log; scenarios and jobs as they stand."""
+    COMMAND_DEVICES = "command-devices"
+    """Read a device anew and tell it what to do."""
+    CHANGE_DEVICES = "change-devices"
+    """Add, name, place, configure and remove devices."""
+    AUTOMATE = "automate"
+    """Write, enable and run scenarios (that is code that commands every device), and keep the cron's jobs."""
 
 
 class Reach(enum.Enum):
@@ -65,6 +73,10 @@ TABLE: dict[Right, Rule] = {
     Right.CHANGE_SELF: Rule(Role.USER, Reach.NOTHING, api_token=False),
     Right.MANAGE_USERS: Rule(Role.ADMIN, Reach.NOTHING, api_token=False),
     Right.ADMINISTER: Rule(Role.ADMIN, Reach.NOTHING),
+    Right.SEE_DEVICES: Rule(Role.USER, Reach.NOTHING),
+    Right.COMMAND_DEVICES: Rule(Role.USER, Reach.NOTHING),
+    Right.CHANGE_DEVICES: Rule(Role.ADMIN, Reach.NOTHING),
+    Right.AUTOMATE: Rule(Role.ADMIN, Reach.NOTHING),
 }
 
 CHUTE_RIGHTS = {Right.USE_CHUTE, Right.CHANGE_CHUTE}

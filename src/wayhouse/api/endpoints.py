@@ -2,7 +2,36 @@
 
 from __future__ import annotations
 
-from wayhouse.api.resources import auth, changes, chutes, config, info, system
+from wayhouse.api.resources import (
+    auth,
+    bus,
+    changes,
+    chutes,
+    clock,
+    config,
+    crons,
+    devices,
+    info,
+    readings,
+    scenarios,
+    system,
+)
 from wayhouse.api.table import Rows
 
-ALL: Rows = (*auth.ROWS, *chutes.ROWS, *changes.ROWS, *config.ROWS, *info.ROWS, *system.ROWS)
+AUTOMATION: Rows = (*crons.ROWS, *scenarios.ROWS, *clock.ROWS)
+"""Jobs, scenarios and the clock."""
+
+DEVICES: Rows = (*devices.ROWS, *readings.ROWS)
+"""Devices and their history."""
+
+ALL: Rows = (
+    *auth.ROWS,
+    *chutes.ROWS,
+    *changes.ROWS,
+    *config.ROWS,
+    *info.ROWS,
+    *system.ROWS,
+    *DEVICES,
+    *AUTOMATION,
+    *bus.ROWS,
+)

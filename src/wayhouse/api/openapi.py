@@ -23,6 +23,10 @@ _RESUME = [
     }
     for name, place in (("resume", "query"), ("Last-Event-ID", "header"))
 ]
+_TEXTS = {
+    "after", "area", "chute", "driver", "filter", "format", "key", "prefix", "range", "schedule", "section", "service",
+}  # fmt: skip
+"""Query parameters that are texts; the others are whole numbers."""
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}]
 
 
@@ -135,7 +139,7 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 
 def _query_schema(name: str) -> dict[str, Any]:
-    return {"type": "string"} if name == "chute" else {"type": "integer", "minimum": 0}
+    return {"type": "string"} if name in _TEXTS else {"type": "integer", "minimum": 0}
 
 
 def _tag(path: str) -> str:

@@ -5,6 +5,7 @@ Paths are trees of segments; a trailing slash never matters. Names are matched b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
@@ -40,10 +41,18 @@ class Routes(Generic[V]):
         node.values[method] = value
 
     def find(self, raw_path: str) -> tuple[dict[str, V], dict[str, str]]:
-        """Values by method, and the variables of the path (percent-decoded); empty if there is no such path."""
+        """Values by method, and the variables of the path (percent-decoded); empty if there is no such path.
+
+        Where a name and a variable both match, methods that the name lacks are the variable's: a thing that is called
+        like a verb can be had still.
+        """
+        parts = _parts(raw_path)
+        values: dict[str, V] = {}
         found: dict[str, str] = {}
-        node = self._walk(self._root, _parts(raw_path), 0, found)
-        return (node.values, found) if node is not None else ({}, {})
+        for node, variables in self._walk(self._root, parts, 0):
+            values = node.values | values if values else node.values
+            found = dict(variables) | found
+        return values, found
 
     def _child(self, node: _Node[V], part: str) -> _Node[V]:
         if not part.startswith("{"):
@@ -57,22 +66,27 @@ class Routes(Generic[V]):
         node.variable.variable_name = name
         return node.variable
 
-    def _walk(self, node: _Node[V], parts: list[str], at: int, found: dict[str, str]) -> _Node[V] | None:
+    def _walk(
+        self, node: _Node[V], parts: list[str], at: int
+    ) -> Iterator[tuple[_Node[V], tuple[tuple[str, str], ...]]]:
+        """What matches with its variables, the best first; what takes all the rest only if nothing else does."""
         if at == len(parts):
-            return node if node.values else None
-        part = parts[at]
+            if node.values:
+                yield node, ()
+            return
+        part, matches = parts[at], False
         child = node.names.get(part)
-        if child is not None and (end := self._walk(child, parts, at + 1, found)) is not None:
-            return end
+        if child is not None:
+            for end, variables in self._walk(child, parts, at + 1):
+                matches = True
+                yield end, variables
         if node.variable is not None and part:  # an empty segment names nothing
-            end = self._walk(node.variable, parts, at + 1, found)
-            if end is not None:
-                found[node.variable.variable_name] = unquote(part)
-                return end
-        if node.rest is not None:
-            found[node.rest.variable_name] = "/".join(unquote(part) for part in parts[at:])
-            return node.rest
-        return None
+            for end, variables in self._walk(node.variable, parts, at + 1):
+                matches = True
+                yield end, ((node.variable.variable_name, unquote(part)), *variables)
+        if node.rest is not None and not matches:
+            rest = "/".join(unquote(part) for part in parts[at:])
+            yield node.rest, ((node.rest.variable_name, rest),)
 
 
 def _parts(path: str) -> list[str]:

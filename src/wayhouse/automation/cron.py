@@ -81,6 +81,34 @@ class Cron:
         self._entries[job.name] = entry
         return record
 
+    def replace(self, name: str, job: Job, now: Now) -> Record:
+        """Another job in place of `name`, if wanted under another name. A new schedule counts from now on; with the old one it goes
+        on as it was. Raises `BadScheduleError`, `JobExistsError`, `NoSuchJobError`."""
+        before = self._entry(name)
+        if job.name != name and job.name in self._entries:
+            raise JobExistsError(f"There is a job `{job.name}` already. Take another name.")
+        schedule = parse(job.schedule)
+        if schedule == before.schedule and job.is_paused == before.job.is_paused:
+            entry = _Entry(job, schedule, before.record)
+            entry.planned, entry.due = before.planned, before.due
+        else:
+            entry = _Entry(
+                job, schedule, msgspec.structs.replace(before.record, since=now.wall, boot=self._boot)
+            )
+            self._plan(entry, now)
+        self._entries = {
+            job.name if key == name else key: entry if key == name else one
+            for key, one in self._entries.items()
+        }
+        self._unsaved.discard(name)
+        return entry.record
+
+    def ask(self, name: str, now: Now) -> None:
+        """Run it now, also if it is paused; its own times stay as they are. Raises `NoSuchJobError`."""
+        entry = self._entry(name)
+        self._events.append(Run(name=name, due=now.wall))
+        self._note(entry, since=entry.record.since, last=now.wall)
+
     def remove(self, name: str) -> None:
         """Raises `NoSuchJobError`."""
         self._entry(name)

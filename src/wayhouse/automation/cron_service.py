@@ -1,6 +1,6 @@
-"""The verbs on jobs: add, remove, pause, resume, list; and the one task that publishes `JobRan` when a job is due.
+"""The verbs on jobs: add, update, remove, pause, resume, run, list; and the one task that publishes `JobRan` when a job is due.
 
-Called by the API and by scenarios. Rules: a job is on disk before `add` returns; a run is on disk before it is published, so it is
+Called by the API, on the bus and by scenarios. Rules: a job is on disk before `add` returns; a run is on disk before it is published, so it is
 given out at most once; the wall clock is looked at each `LOOK_S`, so that a jump of it is noticed.
 """
 
@@ -15,6 +15,8 @@ import msgspec
 from wayhouse.automation.cron import Cron, Now
 from wayhouse.automation.cron_store import CronStore
 from wayhouse.automation.model import Job, JobChanged, JobMissed, JobRan, Place, Record, Run
+from wayhouse.automation.occurrence import preview
+from wayhouse.automation.schedule import parse
 from wayhouse.base.clock import Clock
 from wayhouse.base.database import Database
 from wayhouse.base.errors import BadInputError, UnavailableError
@@ -49,10 +51,15 @@ class CronManager:
         self._clock = clock
         self._events = events
         self._tasks = tasks
-        self._cron = Cron(place or Place(), boot)
+        self._place = place or Place()
+        self._cron = Cron(self._place, boot)
         self._changing = asyncio.Lock()
         self._running: asyncio.Task[None] | None = None
         self._sleeping: asyncio.Task[None] | None = None
+
+    @property
+    def place(self) -> Place:
+        return self._place
 
     @property
     def jobs(self) -> dict[str, Job]:
@@ -86,6 +93,31 @@ class CronManager:
                 raise
             return self._changed(job.name, job)
 
+    async def update(self, name: str, job: Job) -> Planned:
+        """`job` in place of `name`, which may get another name. Only a new schedule, or a pause, begins anew.
+
+        Raises `BadScheduleError`, `NoSuchJobError`, `JobExistsError`, `UnavailableError`.
+        """
+        async with self._changing:
+            before, record = self._cron.job(name), self._cron.record(name)
+            kept = self._cron.replace(name, job, self._now())
+            try:
+                await self._store.replace(name, job, kept)
+            except BaseException:
+                self._cron.remove(job.name)
+                self._cron.add(before, self._now(), record)
+                raise
+            if job.name != name:
+                self._events.publish(JobChanged(name, None))
+            return self._changed(job.name, job)
+
+    async def run(self, name: str) -> Planned:
+        """Now, also if it is paused, beside its own times. Raises `NoSuchJobError`."""
+        async with self._changing:
+            self._cron.ask(name, self._now())
+            await self._give_out(self._cron.events())
+            return self.view(name)
+
     async def remove(self, name: str) -> None:
         """Raises `NoSuchJobError`, `UnavailableError`."""
         async with self._changing:
@@ -113,6 +145,18 @@ class CronManager:
                     self._cron.pause(name)
                 raise
             return self._changed(name, job)
+
+    def get(self, name: str) -> Job:
+        """Raises `NoSuchJobError`."""
+        return self._cron.job(name)
+
+    def view(self, name: str) -> Planned:
+        """Raises `NoSuchJobError`."""
+        return self._planned(self._cron.job(name))
+
+    def preview(self, schedule: str, many: int = 5) -> Sequence[float]:
+        """The next times of a schedule, as if it were added now. Raises `BadScheduleError`."""
+        return preview(parse(schedule), self._clock.wall(), self._place, many)
 
     def list(self) -> Sequence[Planned]:
         """All jobs, by name."""

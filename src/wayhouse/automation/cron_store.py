@@ -39,6 +39,16 @@ class CronStore:
             lambda it: it.execute("INSERT OR REPLACE INTO cron_jobs VALUES (?, ?, ?)", row).rowcount
         )
 
+    async def replace(self, name: str, job: Job, record: Record) -> None:
+        """`job` in place of the one called `name`, in one step. Raises `UnavailableError`."""
+        row = (job.name, codec.encode_json(job), codec.encode_json(record))
+
+        def work(connection: Connection) -> None:
+            connection.execute("DELETE FROM cron_jobs WHERE name = ?", (name,))
+            connection.execute("INSERT OR REPLACE INTO cron_jobs VALUES (?, ?, ?)", row)
+
+        await self._database.write(work)
+
     async def note(self, records: Mapping[str, Record]) -> None:
         """What was run, of all jobs that were due, in one step; a job that is gone stays gone. Raises `UnavailableError`."""
         rows = [(codec.encode_json(record), name) for name, record in records.items()]

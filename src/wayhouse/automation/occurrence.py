@@ -59,6 +59,17 @@ def last_until(schedule: Schedule, instant: float, since: float, place: Place) -
     return low if following is None or following > instant else following
 
 
+def preview(schedule: Schedule, instant: float, place: Place, many: int) -> list[float]:
+    """The first `many` occurrences after `instant`. Raises `BadScheduleError` as `next_after` does."""
+    found = list[float]()
+    while len(found) < many:
+        at = next_after(schedule, found[-1] if found else instant, place)
+        if at is None:
+            break
+        found.append(at)
+    return found
+
+
 def _next_sun(schedule: Sun, instant: float, place: Place) -> float | None:
     day = shown(instant - schedule.offset_s, zone_of(place.zone)).date() - timedelta(days=1)
     for moment in sun.moments(schedule.phase, place, day):

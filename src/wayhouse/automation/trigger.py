@@ -67,6 +67,7 @@ class Trigger:
         self._nodes = list(walk(when))
         self._at_most = at_most
         self._values: dict[str, Value] = dict.fromkeys(sorted(sources(when)))
+        self._changing = [one.source for _, one in self._nodes if isinstance(one, Changed)]
         self._latched: dict[str, bool] = {}
         self._since: dict[str, float] = {}
         self._over: set[str] = set()
@@ -78,6 +79,11 @@ class Trigger:
     @property
     def sources(self) -> list[str]:
         return list(self._values)
+
+    @property
+    def nodes(self) -> list[tuple[str, Condition]]:
+        """Each condition with its path, as in `TriggerState`."""
+        return self._nodes
 
     def receive(self, source: str, value: Value, now: float) -> None:
         """`source` says `value`; a source that no condition names is passed over."""
@@ -114,6 +120,18 @@ class Trigger:
         """What was decided since the last call, in order."""
         found, self._events = self._events, []
         return found
+
+    @property
+    def memory(self) -> object:
+        """Another one whenever `state` holds something that would not be learned anew after a restart."""
+        return (
+            self._was_true,
+            len(self._fired),
+            self._fired[-1:],
+            tuple(self._since.items()),
+            tuple(self._latched.items()),
+            tuple([self._values[name] for name in self._changing]),
+        )
 
     def state(self, now: float) -> TriggerState:
         """What `restore` takes, in another process too."""

@@ -1,8 +1,10 @@
-"""Time as an argument. Services take a `Clock`; tests hand in a `ManualClock` and pass hours in microseconds."""
+"""Time as an argument. Services take a `Clock`; tests hand in a `ManualClock` and pass hours in microseconds.
+
+asyncio is imported by who sleeps: the processes of the bus have a loop of their own, and asyncio is megabytes.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Protocol
 
@@ -27,6 +29,8 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, delay_s: float) -> None:
+        import asyncio
+
         await asyncio.sleep(delay_s)
 
 
@@ -46,5 +50,7 @@ class ManualClock:
         self._now += delay_s
 
     async def sleep(self, delay_s: float) -> None:
+        import asyncio
+
         self._now += max(0.0, delay_s)
         await asyncio.sleep(0)

@@ -16,9 +16,10 @@ import zmq
 from wayhouse.bus import mdp
 from wayhouse.bus.calls import Answered, Calls
 from wayhouse.bus.client import Request, body_of
-from wayhouse.bus.drivers.dealer import Dealer
+from wayhouse.bus.drivers.dealer import FAREWELL_MS, Dealer
 from wayhouse.bus.drivers.edge import Edge
 from wayhouse.bus.drivers.frames import AnySocket, drain
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import to_bytes
 from wayhouse.bus.model import CLIENT_RETRIES, CLIENT_TIMEOUT_S, EndpointError, Frames, NoReplyError
 
@@ -30,8 +31,16 @@ class AsyncMajorDomoClient:
     """`marks`: the broker is ours, so calls to one service may overtake each other. Raises `EndpointError`."""
 
     def __init__(
-        self, broker: str, *, marks: bool = True, version: int = mdp.V01, max_calls: int = 10_000
+        self,
+        broker: str,
+        *,
+        marks: bool = True,
+        version: int = mdp.V01,
+        max_calls: int = 10_000,
+        context: zmq.Context[AnySocket] | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
+        """`context`: one to share; whoever made it ends it."""
         self.broker = broker
         self._loop = asyncio.get_running_loop()
         self._machine = Calls(marks=marks, version=version, max_calls=max_calls)
@@ -39,12 +48,15 @@ class AsyncMajorDomoClient:
         self._edge: Edge | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._context: zmq.Context[AnySocket] = zmq.Context()
-        self._dealer = Dealer(self._context, broker, self._swap)
+        self._shares = context is not None
+        self._context: zmq.Context[AnySocket] = context or zmq.Context()
+        self._closed = False
+        self._dealer = Dealer(self._context, broker, self._swap, keys)
         try:
             self._dealer.perform(self._machine.outbox())
         except EndpointError:
-            self._context.term()
+            if not self._shares:
+                self._context.term()
             raise
 
     async def __aenter__(self) -> Self:
@@ -109,14 +121,22 @@ class AsyncMajorDomoClient:
 
     async def destroy(self) -> None:
         """Calls that are under way get `NoReplyError`; what was sent has half a second to leave."""
-        if self._context.closed:
+        if self._closed:
             return
+        self.close()
+        if not self._shares:
+            await self._loop.run_in_executor(None, self._context.term)
+
+    def close(self, *, farewell_ms: int = FAREWELL_MS) -> None:
+        """`destroy` without ending the context: for one that is shared."""
+        if self._closed:
+            return
+        self._closed = True
         for queue in self._parts.values():
             queue.put_nowait(None)
         if self._timer is not None:
             self._timer.cancel()
-        self._dealer.close()
-        await self._loop.run_in_executor(None, self._context.term)
+        self._dealer.close(farewell_ms=farewell_ms)
 
     def _readable(self, socket: AnySocket) -> None:
         now = time.monotonic()

@@ -17,6 +17,7 @@ from wayhouse.bus.drivers.clone_sockets import Endpoints
 from wayhouse.bus.drivers.edge import Edge
 from wayhouse.bus.drivers.frames import AnySocket, send
 from wayhouse.bus.drivers.subscriber_sockets import SubscriberSockets
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import Form, KVMsg
 from wayhouse.bus.model import BROKER_PORT, EndpointError
 from wayhouse.bus.publisher import OnChange, push_socket, subtree_path, update_frames
@@ -36,13 +37,14 @@ class AsyncKvPublisherClient:
         *,
         form: Form = Form.CHP,
         endpoints: Endpoints | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.hostname = hostname
         self._form = form
         self._context: zmq.Context[AnySocket] = zmq.Context()
         endpoints = endpoints or Endpoints.of(broker_ip, broker_port)
         try:
-            self._socket = push_socket(self._context, endpoints.collector)
+            self._socket = push_socket(self._context, endpoints.collector, keys)
         except EndpointError:
             self._context.term()
             raise
@@ -95,6 +97,7 @@ class AsyncKvSubscriberClient:
         on_change: OnChange | None = None,
         endpoints: Endpoints | None = None,
         patience: Patience | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.hostname = hostname
         self._on_change = on_change
@@ -108,7 +111,7 @@ class AsyncKvSubscriberClient:
         self._snapshot_edge: Edge | None = None
         try:
             self._sockets = SubscriberSockets(
-                self._context, self._machine, endpoints.snapshot, endpoints.publisher, self._swap
+                self._context, self._machine, endpoints.snapshot, endpoints.publisher, self._swap, keys
             )
         except EndpointError:
             self._context.term()

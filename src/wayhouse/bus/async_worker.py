@@ -21,6 +21,7 @@ from wayhouse.bus.client import Request, body_of
 from wayhouse.bus.drivers.dealer import Dealer
 from wayhouse.bus.drivers.edge import Edge
 from wayhouse.bus.drivers.frames import AnySocket, drain
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import to_bytes
 from wayhouse.bus.link import Job, Link
 from wayhouse.bus.model import ERROR, HEARTBEAT_S, RECONNECT_S, EndpointError, Frames
@@ -36,7 +37,7 @@ class AsyncMajorDomoWorker:
     status = True
     """Whether the worker is well; read by whoever answers `.mmi status`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have their defaults
         self,
         broker: str,
         service: str | bytes,
@@ -46,7 +47,10 @@ class AsyncMajorDomoWorker:
         marks: bool = True,
         heartbeat_s: float = HEARTBEAT_S,
         reconnect_s: float = RECONNECT_S,
+        context: zmq.Context[AnySocket] | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
+        """`context`: one to share; whoever made it ends it."""
         self.broker = broker
         self.service = service
         self._loop = asyncio.get_running_loop()
@@ -58,12 +62,15 @@ class AsyncMajorDomoWorker:
         self._edge: Edge | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
-        self._context: zmq.Context[AnySocket] = zmq.Context()
-        self._dealer = Dealer(self._context, broker, self._swap)
+        self._shares = context is not None
+        self._context: zmq.Context[AnySocket] = context or zmq.Context()
+        self._closed = False
+        self._dealer = Dealer(self._context, broker, self._swap, keys)
         try:
             self._settle()
         except EndpointError:
-            self._context.term()
+            if not self._shares:
+                self._context.term()
             raise
 
     async def __aenter__(self) -> Self:
@@ -105,13 +112,15 @@ class AsyncMajorDomoWorker:
 
     async def destroy(self) -> None:
         """DISCONNECT, and everything is closed; what was sent has half a second to leave."""
-        if self._context.closed:
+        if self._closed:
             return
+        self._closed = True
         self.shutdown()
         self._link.end(time.monotonic())
         self._settle()
         self._dealer.close()
-        await self._loop.run_in_executor(None, self._context.term)
+        if not self._shares:
+            await self._loop.run_in_executor(None, self._context.term)
 
     async def _handle(self, handler: Handler, job: Job, free: asyncio.Semaphore) -> None:
         try:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 from wayhouse.bus import credit, mdp
 from wayhouse.bus.dispatcher import Dispatcher
+from wayhouse.bus.figures import Figures
 from wayhouse.bus.mdp import ClientRequest, WorkerMessage
 from wayhouse.bus.mmi import Mmi
 from wayhouse.bus.model import (
@@ -30,6 +31,7 @@ from wayhouse.bus.model import (
     WorkerLeft,
     refusal,
 )
+from wayhouse.bus.overview import CloneFigures
 from wayhouse.bus.requests import Request
 from wayhouse.bus.services import Service, Worker
 
@@ -47,9 +49,10 @@ class Broker:
         self,
         settings: BrokerSettings | None = None,
         now: float = 0.0,
-        topics: Callable[[], Iterable[str]] = tuple,
+        topics: Callable[[bytes], Iterable[bytes]] = lambda _: (),
+        clone: Callable[[], CloneFigures | None] = lambda: None,
     ) -> None:
-        """`topics` names what the key/value clone holds, for `mmi.helper.topics`."""
+        """`topics` gives the keys of the key/value clone that begin so, for `mmi.helper.topics`; `clone` its figures."""
         self.settings = settings or BrokerSettings()
         self.counters = Counters()
         self._dispatcher = Dispatcher(self.settings, self.counters)
@@ -58,7 +61,9 @@ class Broker:
         self.heartbeat_at = now + self.settings.heartbeat_s
         self._expire_at = now + EXPIRY_STEP_S
         self._number = 0
-        self._mmi = Mmi(self.services, self.workers, self.counters, self.settings, topics)
+        account = self._dispatcher.account
+        figures = Figures(self.services, self.workers, self.counters, account, clone, now)
+        self._mmi = Mmi(self.services, figures, self.settings, topics)
 
     # A machine's verbs.
 
@@ -77,7 +82,9 @@ class Broker:
     def outbox(self) -> list[Frames]:
         """What is to be sent, in order, each with the identity of its receiver first; taken away from here."""
         dispatcher = self._dispatcher
-        out, dispatcher.out = dispatcher.out, []
+        out = dispatcher.out
+        if out:
+            dispatcher.out = []
         return out
 
     def events(self) -> list[BrokerEvent]:
@@ -106,7 +113,8 @@ class Broker:
         self.counters.undeliverable += 1
         worker = self.workers.get(frames[0])
         if worker is not None and mdp.is_worker(frames):
-            self.delete_worker(worker, now, "unreachable", disconnect=False)
+            unsent = mdp.client_in(frames, worker.version)
+            self.delete_worker(worker, now, "unreachable", disconnect=False, unsent=unsent)
 
     def shutdown(self, now: float) -> None:
         """DISCONNECT to every worker. What they hold or what is queued is not answered: clients ask again."""
@@ -121,11 +129,21 @@ class Broker:
     def process_client(self, sender: bytes, message: ClientRequest, now: float) -> None:
         self.counters.requests += 1
         if message.service.startswith(mdp.MMI_PREFIX):
-            self.service_internal(sender, message)
+            self.service_internal(sender, message, now)
             return
         self._number += 1
-        request = Request(sender, self._number, message.version, message.label, message.body)
-        if len(message.service) != len(message.label) and not self._take_marks(request):
+        body = message.body
+        key = sender + self._number.to_bytes(8, "big")
+        request = Request(
+            sender,
+            key,
+            message.version,
+            message.label,
+            body,
+            sum(map(len, body)),
+            now + self.settings.request_ttl_s,
+        )
+        if len(message.service) != len(message.label) and not self._take_marks(request, now):
             return
         service = self._dispatcher.require_service(message.service)
         if service is None or not self._dispatcher.account.take(request.size):
@@ -135,15 +153,14 @@ class Broker:
             if service is not None:
                 self._dispatcher.drop_unused(service)
             return
-        request.expires = now + (request.ttl_s or self.settings.request_ttl_s)
         self._dispatcher.dispatch(service, request, now)
 
-    def service_internal(self, sender: bytes, message: ClientRequest) -> None:
+    def service_internal(self, sender: bytes, message: ClientRequest, now: float) -> None:
         self.counters.mmi += 1
-        body = self._mmi.answer(message.service, message.body)
+        body = self._mmi.answer(message.service, message.body, now)
         self._dispatcher.out.append([sender, *mdp.build_reply(message.version, message.label, body)])
 
-    def _take_marks(self, request: Request) -> bool:
+    def _take_marks(self, request: Request, now: float) -> bool:
         try:
             marks = mdp.parse_request_marks(request.label)
         except MalformedError as error:
@@ -153,6 +170,7 @@ class Broker:
         request.once = marks.once
         if marks.ttl_s is not None:
             request.ttl_s = min(marks.ttl_s, self.settings.request_ttl_max_s)
+            request.expires = now + request.ttl_s
         return True
 
     # Workers.
@@ -173,9 +191,11 @@ class Broker:
         elif command == mdp.DISCONNECT:
             self.delete_worker(worker, now, "disconnect", disconnect=False)
 
-    def delete_worker(self, worker: Worker, now: float, reason: str, *, disconnect: bool) -> None:
-        """Forget a worker; what it held goes back. `reason` is a word of `WorkerLeft`."""
-        self._dispatcher.forget_worker(worker, now, reason, disconnect=disconnect)
+    def delete_worker(
+        self, worker: Worker, now: float, reason: str, *, disconnect: bool, unsent: bytes = b""
+    ) -> None:
+        """Forget a worker; what it held goes back. `reason` is a word of `WorkerLeft`; `unsent` as in `Dispatcher.forget_worker`."""
+        self._dispatcher.forget_worker(worker, now, reason, disconnect=disconnect, unsent=unsent)
         self._dispatcher.hand_on(worker.service, now)
         self._dispatcher.drop_unused(worker.service)
 
@@ -222,9 +242,9 @@ class Broker:
         window = credit.window(marks.credit, ceiling=settings.credit_max, adaptive=settings.adaptive_credit)
         worker = self.workers[sender] = Worker(sender, message.version, service, window, now)
         worker.once, worker.beats = marks.once, marks.beats
-        service.workers += 1
+        service.members[sender] = worker
         self._dispatcher.events.append(WorkerJoined(sender, service.name))
-        if service.workers == 1:
+        if len(service.members) == 1:
             self._dispatcher.events.append(ServiceUp(service.name))
         self._dispatcher.worker_waiting(worker, now)
         return True
@@ -239,6 +259,8 @@ class Broker:
         self._dispatcher.account.release(request)
         if not request.answered:
             self.counters.replies += 1
+            worker.done += 1
+            worker.service.done += 1
             self._dispatcher.answer(request, request.parts + message.body if request.parts else message.body)
         self._dispatcher.worker_waiting(worker, now)
 
@@ -249,10 +271,10 @@ class Broker:
             return
         worker.progress_at = now
         self.counters.parts += 1
-        if request.version == mdp.V02:
+        if request.version != mdp.V01:
             request.partly = True
             self._dispatcher.out.append(
-                [request.client, *mdp.build_reply(mdp.V02, request.label, message.body, final=False)]
+                [request.client, *mdp.build_reply(request.version, request.label, message.body, final=False)]
             )
         elif not request.answered:
             self._gather(request, message.body)

@@ -16,6 +16,7 @@ from wayhouse.bus import mdp
 from wayhouse.bus.calls import Answered, Calls
 from wayhouse.bus.drivers.dealer import Dealer
 from wayhouse.bus.drivers.frames import AnySocket, drain
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import to_bytes
 from wayhouse.bus.model import CLIENT_RETRIES, CLIENT_TIMEOUT_S, EndpointError, Frames, NoReplyError
 
@@ -34,11 +35,11 @@ def body_of(request: Request) -> Frames:
 class _Connection:
     """A machine, its DEALER and the poll loop that both clients run while they wait."""
 
-    def __init__(self, broker: str, machine: Calls) -> None:
+    def __init__(self, broker: str, machine: Calls, keys: Keys) -> None:
         self.machine = machine
         self.context: zmq.Context[AnySocket] = zmq.Context()
         self.poller = zmq.Poller()
-        self.dealer = Dealer(self.context, broker, self._swap)
+        self.dealer = Dealer(self.context, broker, self._swap, keys)
         try:
             self.dealer.perform(machine.outbox())
         except EndpointError:
@@ -77,10 +78,12 @@ class MajorDomoClient:
     retries = CLIENT_RETRIES
     verbose = False
 
-    def __init__(self, broker: str, *, verbose: bool = False, version: int = mdp.V01) -> None:
+    def __init__(
+        self, broker: str, *, verbose: bool = False, version: int = mdp.V01, keys: Keys = NO_KEYS
+    ) -> None:
         self.broker = broker
         self.verbose = verbose
-        self._connection = _Connection(broker, Calls(marks=False, version=version))
+        self._connection = _Connection(broker, Calls(marks=False, version=version), keys)
 
     @property
     def ctx(self) -> zmq.Context[AnySocket]:
@@ -132,9 +135,16 @@ class PipeliningClient:
     """Many calls under way on one connection to our broker: `submit` them, then `result` of each, in any order."""
 
     def __init__(
-        self, broker: str, *, version: int = mdp.V01, marks: bool = True, max_calls: int = 10_000
+        self,
+        broker: str,
+        *,
+        version: int = mdp.V01,
+        marks: bool = True,
+        max_calls: int = 10_000,
+        keys: Keys = NO_KEYS,
     ) -> None:
-        self._connection = _Connection(broker, Calls(marks=marks, version=version, max_calls=max_calls))
+        calls = Calls(marks=marks, version=version, max_calls=max_calls)
+        self._connection = _Connection(broker, calls, keys)
         self._bodies: dict[int, Frames] = {}
         self._done: dict[int, Frames | None] = {}
 

@@ -8,12 +8,13 @@ subtree that a client of ours watches has a count of its updates.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from wayhouse.base.errors import BadInputError, TooLargeError, UnavailableError, WayhouseError
 from wayhouse.bus.kvmsg import HUGZ, ICANHAZ, KTHXBAI, MAX_KEY_BYTES, Form, read_properties
+from wayhouse.bus.overview import CloneFigures
 from wayhouse.bus.snapshots import MOREPLZ, Copy, Item, Snapshots
 
 BEAT = b"HUGZ="
@@ -28,6 +29,8 @@ class Limits(msgspec.Struct, frozen=True):
     body_bytes: int = 4 * 1024 * 1024
     watched: int = 1000
     """Subtrees with a count."""
+    hwm: int = 50_000
+    """Updates that wait for one slow subscriber."""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -63,8 +66,12 @@ class Clone:
         sequence: int = 0,
         limits: Limits | None = None,
         beat_s: float = 1.0,
+        keeps: bool = False,
     ) -> None:
+        """`keeps`: what changes is to be fetched with `unsaved`."""
         self._form = form
+        self._keeps = keeps
+        self._unsaved: dict[bytes, bytes] = {}
         self._server = server.hex().encode()
         self._limits = limits or Limits()
         self._beat_s = beat_s
@@ -74,6 +81,8 @@ class Clone:
         self._expiries: dict[bytes, float] = {}
         self._queue: list[tuple[float, bytes]] = []
         self._watched: dict[bytes, int] = {}
+        self._watchers: dict[bytes, int] = {}
+        self.subscribers = 0
         self._outbox: list[list[bytes]] = []
         self._events: list[CloneEvent] = []
         self.sequence = sequence
@@ -81,6 +90,33 @@ class Clone:
 
     def __len__(self) -> int:
         return len(self._map)
+
+    def keys(self, start: bytes = b"") -> Iterator[bytes]:
+        """Those that begin with `start`, in the order in which they came."""
+        return (key for key in self._map if key.startswith(start)) if start else iter(self._map)
+
+    def restore(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """(key, body) of an earlier run, before anything else; what does not fit the limits any more is refused."""
+        for key, body in items:
+            try:
+                self._check_key(key)
+                self._fit(key, body)
+            except WayhouseError as error:
+                self._refuse(error)
+                continue
+            self.sequence += 1
+            self._map[key] = (key, self._form.pack_sequence(self.sequence), body)
+            self._bytes += len(key) + len(body)
+
+    def unsaved(self) -> dict[bytes, bytes]:
+        """The newest body of each key that changed since the last call, empty for one that is gone; keys with a ttl are left out."""
+        unsaved, self._unsaved = self._unsaved, {}
+        return unsaved
+
+    def figures(self) -> CloneFigures:
+        return CloneFigures(
+            keys=len(self._map), bytes=self._bytes, subscribers=self.subscribers, sequence=self.sequence
+        )
 
     def outbox(self) -> list[list[bytes]]:
         """What is to be published, in this order; taken once."""
@@ -106,15 +142,14 @@ class Clone:
             self._refuse(error)
 
     def receive_subscription(self, frame: bytes, now: float) -> None:
-        """What an XPUB socket gives: 1 (begins) or 0 (the last one ended), and the topic."""
+        """What a verbose XPUB socket gives for each subscriber: 1 (begins) or 0 (ended), and the topic."""
         kind, topic = frame[:1], frame[1:]
-        if not topic.startswith(BEAT) or len(topic) > len(BEAT) + MAX_KEY_BYTES:
+        if kind not in {b"\0", b"\1"}:
             return
-        subtree = topic[len(BEAT) :]
-        if kind == b"\0":
-            self._watched.pop(subtree, None)
-        elif kind == b"\1":
-            self._watch(subtree)
+        if not topic.startswith(HUGZ):
+            self.subscribers = max(0, self.subscribers + (1 if kind == b"\1" else -1))
+        elif topic.startswith(BEAT) and len(topic) <= len(BEAT) + MAX_KEY_BYTES:
+            (self._watch if kind == b"\1" else self._unwatch)(topic[len(BEAT) :])
 
     def deadline(self, now: float) -> float:
         """When `tick` or a snapshot has work, seconds of the same clock as `now`."""
@@ -148,19 +183,24 @@ class Clone:
             uuid = lines = NOTHING
         else:
             raise BadInputError("An update has 3 or 5 frames.")
-        if not key or len(key) > MAX_KEY_BYTES or key == KTHXBAI or key.startswith(HUGZ):
-            raise BadInputError(
-                f"A key has 1 to {MAX_KEY_BYTES} bytes and is none of the protocol's own words."
-            )
+        self._check_key(key)
         if len(uuid) not in {0, 16}:
             raise BadInputError("A uuid has 16 bytes or none.")
         ttl_s = read_ttl(lines) if lines else 0.0
         self._fit(key, body)
         self._publish(key, uuid, lines, body)
+        if self._keeps:
+            self._unsaved[key] = NOTHING if ttl_s else body
         if ttl_s and body:
             self._expiries[key] = now + ttl_s
             heapq.heappush(self._queue, (now + ttl_s, key))
             self._tidy()
+
+    def _check_key(self, key: bytes) -> None:
+        if not key or len(key) > MAX_KEY_BYTES or key == KTHXBAI or key.startswith(HUGZ):
+            raise BadInputError(
+                f"A key has 1 to {MAX_KEY_BYTES} bytes and is none of the protocol's own words."
+            )
 
     def _fit(self, key: bytes, body: bytes) -> None:
         if not body:
@@ -231,7 +271,16 @@ class Clone:
                 self._refuse(UnavailableError("Too many subtrees are watched: this one has no count."))
                 return
             self._watched[subtree] = self.sequence
+        self._watchers[subtree] = self._watchers.get(subtree, 0) + 1
         self._beat(subtree)
+
+    def _unwatch(self, subtree: bytes) -> None:
+        """With its last watcher its count goes."""
+        left = self._watchers.pop(subtree, 0) - 1
+        if left > 0:
+            self._watchers[subtree] = left
+        else:
+            self._watched.pop(subtree, None)
 
     def _beat(self, subtree: bytes) -> None:
         zero = self._form.pack_sequence(0)

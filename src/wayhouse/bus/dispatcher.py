@@ -51,6 +51,7 @@ class Dispatcher:
             return
         if len(service.queue) >= self._settings.max_queued_per_service or not self.account.has_place():
             self.account.release(request)
+            service.failed += 1
             self.refuse(request, QUEUE_FULL, "too many requests wait for this service; try again later")
             self.drop_unused(service)
             return
@@ -70,19 +71,21 @@ class Dispatcher:
             self._give(worker, self._dequeue(service), now)
         service.list_worker(worker)
 
-    def forget_worker(self, worker: Worker, now: float, reason: str, *, disconnect: bool) -> None:
-        """What it held is queued; the caller sees to it that others get it."""
+    def forget_worker(
+        self, worker: Worker, now: float, reason: str, *, disconnect: bool, unsent: bytes = b""
+    ) -> None:
+        """What it held is queued; the caller sees to it that others get it. `unsent`: the key of a request that could not be sent to
+        it, nor any that it was given later."""
         service = worker.service
         del self.workers[worker.identity]
         service.forget_worker(worker)
-        service.workers -= 1
         if disconnect:
             self.send_to_worker(worker, mdp.build_disconnect(worker.version))
-        requeued = self._take_back(worker, now)
+        requeued = self._take_back(worker, now, unsent)
         if reason not in {"disconnect", "protocol"}:
             self._counters.workers_lost += 1
         self.events.append(WorkerLeft(worker.identity, service.name, reason, requeued))
-        if not service.workers:
+        if not service.members:
             self.events.append(ServiceDown(service.name))
 
     def hand_on(self, service: Service, now: float) -> None:
@@ -91,7 +94,7 @@ class Dispatcher:
             self.worker_waiting(worker, now)
 
     def drop_unused(self, service: Service) -> None:
-        if not service.workers and not service.queue:
+        if not service.members and not service.queue:
             self.services.pop(service.name, None)
 
     def expire_requests(self, now: float) -> None:
@@ -101,6 +104,7 @@ class Dispatcher:
             self.account.queued -= 1
             self.account.release(request)
             self._counters.expired += 1
+            service.failed += 1
             self.answer(request, refusal(ERROR, EXPIRED, "no worker took this request in time"))
             self.drop_unused(service)
 
@@ -146,13 +150,15 @@ class Dispatcher:
         self._expiries.add(service.name, request)
         self.account.queued += 1
 
-    def _take_back(self, worker: Worker, now: float) -> int:
+    def _take_back(self, worker: Worker, now: float, unsent: bytes) -> int:
         """Requests of a lost worker to the front of the queue, in their order; how many. The oldest is what it was at when
-        it was lost, so that one is charged with it: no request can end one worker after another for ever."""
-        held, worker.held = list(worker.held.values()), {}
-        if held:
+        it was lost, so that one is charged with it: no request can end one worker after another for ever. What it never got
+        is none the worse for it."""
+        held, keys, worker.held = list(worker.held.values()), list(worker.held), {}
+        got = keys.index(unsent) if unsent in keys else len(held)
+        if got:
             held[0].deliveries += 1
-        again = [request for request in held if self._may_run_again(worker, request)]
+        again = [request for request in held[:got] if self._may_run_again(worker, request)] + held[got:]
         for request in reversed(again):
             self.account.drop_parts(request)
             if request.ttl_s is None:
@@ -172,6 +178,7 @@ class Dispatcher:
         self.account.release(request)
         if not request.answered:
             self._counters.lost += 1
+            worker.service.failed += 1
             why = (
                 "it was to run once only" if once else "it was given to as many as may be, or partly answered"
             )

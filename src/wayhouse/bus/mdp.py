@@ -6,6 +6,9 @@ commands for both versions (the REPLY of 0.1 is `FINAL`), so that only this file
 Frames are those of a DEALER: with the empty first frame of 0.1, without an identity; a REQ socket adds and removes that frame itself,
 so its users leave out `frames[0]`. Only `parse_at_broker` takes the identity that a ROUTER puts in front.
 
+A third form is told apart by its frames, `V02_EMPTY`: that of PyPI's majortomo, which begins messages of 0.2 with an empty frame, counts
+a client's commands on from 2 and names no service in replies. Only the broker speaks it.
+
 Two additions that others' ends need not know:
 
 - The service frame of a request may carry marks behind a NUL: `echo NUL once NUL ttl=2.5`. `once`: never give it to a second
@@ -23,7 +26,8 @@ import msgspec
 
 from wayhouse.bus.model import Frames, MalformedError
 
-V01, V02 = 1, 2
+V01, V02, V02_EMPTY = 1, 2, 3
+PROTOCOLS = {V01: "MDP/0.1", V02: "MDP/0.2", V02_EMPTY: "MDP/0.2 (majortomo)"}
 READY, REQUEST, PARTIAL, FINAL, HEARTBEAT, DISCONNECT = 1, 2, 3, 4, 5, 6
 NAMES = ("", "READY", "REQUEST", "PARTIAL", "FINAL", "HEARTBEAT", "DISCONNECT")
 
@@ -38,16 +42,19 @@ _WORKER_BYTES = {
     V01: {READY: b"\1", REQUEST: b"\2", FINAL: b"\3", HEARTBEAT: b"\4", DISCONNECT: b"\5"},
     V02: {READY: b"\1", REQUEST: b"\2", PARTIAL: b"\3", FINAL: b"\4", HEARTBEAT: b"\5", DISCONNECT: b"\6"},
 }
+_WORKER_BYTES[V02_EMPTY] = _WORKER_BYTES[V02]
 _WORKER_COMMANDS = {
     version: {byte: command for command, byte in bytes_.items()} for version, bytes_ in _WORKER_BYTES.items()
 }
+_STARTS = {V01: [b"", WORKER_01], V02: [WORKER_02], V02_EMPTY: [b"", WORKER_02]}
 _HEADS = {
-    (version, command): [b"", WORKER_01, byte] if version == V01 else [WORKER_02, byte]
+    (version, command): [*_STARTS[version], byte]
     for version, bytes_ in _WORKER_BYTES.items()
     for command, byte in bytes_.items()
 }
 _ANSWERS, _SIGNS = frozenset({PARTIAL, FINAL}), frozenset({HEARTBEAT, DISCONNECT})
 _REQUEST_02, _PARTIAL_02, _FINAL_02 = b"\1", b"\2", b"\3"
+_REQUEST_EMPTY, _PARTIAL_EMPTY, _FINAL_EMPTY = b"\2", b"\3", b"\4"
 
 
 class ClientRequest(msgspec.Struct, gc=False):
@@ -117,7 +124,9 @@ def build_reply(version: int, label: bytes, body: Sequence[bytes], *, final: boo
     """What the broker sends to a client. There are no parts in 0.1: the broker puts them together."""
     if version == V01:
         return [b"", CLIENT_01, label, *body]
-    return [CLIENT_02, _FINAL_02 if final else _PARTIAL_02, label, *body]
+    if version == V02:
+        return [CLIENT_02, _FINAL_02 if final else _PARTIAL_02, label, *body]
+    return [b"", CLIENT_02, _FINAL_EMPTY if final else _PARTIAL_EMPTY, *body]
 
 
 def build_ready(service: bytes, version: int = V01, marks: ReadyMarks | None = None) -> Frames:
@@ -161,6 +170,10 @@ def parse_at_broker(frames: Frames) -> ClientRequest | WorkerMessage:
             return _client_request(V01, frames[3], frames[4:])
         if header == WORKER_01:
             return _worker_message(V01, frames[3], frames[4:])
+        if header == WORKER_02:
+            return _worker_message(V02_EMPTY, frames[3], frames[4:])
+        if header == CLIENT_02 and frames[3] == _REQUEST_EMPTY and count > 4:
+            return _client_request(V02_EMPTY, frames[4], frames[5:])
     elif count > 2 and frames[1] == WORKER_02:
         return _worker_message(V02, frames[2], frames[3:])
     elif count > 3 and frames[1] == CLIENT_02 and frames[2] == _REQUEST_02:
@@ -171,7 +184,12 @@ def parse_at_broker(frames: Frames) -> ClientRequest | WorkerMessage:
 def is_worker(frames: Frames) -> bool:
     """Whether a message to the broker, however malformed, is from one that takes itself for a worker."""
     head = frames[1:3]
-    return WORKER_02 in head[:1] or head == [b"", WORKER_01]
+    return WORKER_02 in head[:1] or head in [[b"", WORKER_01], [b"", WORKER_02]]
+
+
+def client_in(frames: Frames, version: int) -> bytes:
+    """The client in a REQUEST to a worker, whose identity is `frames[0]`; empty in any other message."""
+    return b"".join(frames[3:4] if version == V02 else frames[4:5])
 
 
 def parse_reply(frames: Frames) -> Reply:

@@ -9,63 +9,62 @@ was sent; nothing here takes long, whatever is asked.
 | `mmi.discovery` | regular expression | names of services with workers that it finds, 200; 501 when it cannot be understood |
 | `mmi.echo` | at most 64 KiB | the same, 200; 400 for more |
 | `mmi.directory` | | `name=count` of workers joined by `|`, 200 |
-| `mmi.helper.<replies, topics or mmi>` | start of the names, or nothing | as in the directory, 200 |
+| `mmi.helper.<replies, topics or mmi>` | start of the names, or nothing | as in the directory; names; joined by `|`, 200 |
 | `mmi.ping` | | 200 |
 | `mmi.info` | | JSON: version, protocols, settings; 200 |
-| `mmi.stats` | | JSON: counters and present figures; 200 |
+| `mmi.stats` | | JSON: `overview.BrokerFigures`, with each service, each worker and the clone; 200 |
 | `mmi.services`, `mmi.workers` | (workers: service, or nothing) | JSON list, 200 |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from itertools import islice
 
 from wayhouse import __version__
 from wayhouse.base.codec import encode_json, to_builtins
+from wayhouse.bus.figures import Figures
 from wayhouse.bus.model import (
     NOT_FOUND,
     NOT_IMPLEMENTED,
     OK,
     UNKNOWN,
     BrokerSettings,
-    Counters,
     Frames,
     MalformedError,
 )
 from wayhouse.bus.pattern import Pattern
-from wayhouse.bus.services import Service, Worker
+from wayhouse.bus.services import Service
 
 NAMES = ("service", "discovery", "echo", "directory", "ping", "info", "stats", "services", "workers")
 HELPERS = ("replies", "topics", "mmi")
 ALL = (*NAMES, *(f"helper.{kind}" for kind in HELPERS))
 PROTOCOLS = ["MDP/0.1", "MDP/0.2", "MMI"]
 MAX_LISTED = 10_000
+"""Topics of one answer."""
 MAX_ECHO = 64 * 1024
 """So that nobody fills the pipe of a client that does not read with what it sent itself."""
 
 
 class Mmi:
-    """`services` and `workers` are the broker's own, only read here."""
+    """`services` are the broker's own, only read here; `topics` gives the keys of the clone that begin so."""
 
     def __init__(
         self,
         services: Mapping[bytes, Service],
-        workers: Mapping[bytes, Worker],
-        counters: Counters,
+        figures: Figures,
         settings: BrokerSettings,
-        topics: Callable[[], Iterable[str]],
+        topics: Callable[[bytes], Iterable[bytes]],
     ) -> None:
         self._by_name = services
-        self._by_identity = workers
-        self._counters = counters
+        self._figures = figures
         self._settings = settings
         self._topics = topics
-        self._verbs: dict[str, Callable[[Frames], Frames]] = {
+        self._verbs: dict[str, Callable[[Frames, float], Frames]] = {
             name: getattr(self, f"_{name}") for name in NAMES
         }
 
-    def answer(self, service: bytes, body: Frames) -> Frames:
+    def answer(self, service: bytes, body: Frames, now: float) -> Frames:
         """The reply's body; `service` begins with `mmi.`."""
         name = service.removeprefix(b"mmi.").decode("ascii", "replace")
         if name.startswith("helper."):
@@ -73,70 +72,58 @@ class Mmi:
             return _unknown(body) if found is None else found
         if name not in NAMES:
             return _unknown(body)
-        return self._verbs[name](body)
+        return self._verbs[name](body, now)
 
-    def _service(self, body: Frames) -> Frames:
+    def _service(self, body: Frames, _: float) -> Frames:
         if not body:
             return [UNKNOWN]
         return [OK if self._has_worker(body[-1]) or _is_own(body[-1]) else NOT_FOUND]
 
-    def _discovery(self, body: Frames) -> Frames:
+    def _discovery(self, body: Frames, _: float) -> Frames:
         try:
             pattern = Pattern(body[0].decode() if body else "")
             return [*(name for name in self._names() if _finds(pattern, name)), OK]
         except (MalformedError, UnicodeDecodeError):
             return [NOT_IMPLEMENTED]
 
-    def _echo(self, body: Frames) -> Frames:
+    def _echo(self, body: Frames, _: float) -> Frames:
         return [*body, OK] if sum(map(len, body)) <= MAX_ECHO else [UNKNOWN]
 
-    def _directory(self, _: Frames) -> Frames:
+    def _directory(self, _: Frames, __: float) -> Frames:
         return [b"|".join(self._counted()), OK]
 
     def _helper(self, kind: str, body: Frames) -> Frames | None:
         """None for a kind that is not known."""
         if kind not in HELPERS:
             return None
-        items: Iterable[bytes] = self._counted()
-        if kind == "topics":
-            items = (topic.encode() for topic in self._topics())
-        elif kind == "mmi":
-            items = (f"mmi.{name}".encode() for name in ALL)
         start = body[0] if body else b""
+        if kind == "topics":
+            return [b"|".join(islice(self._topics(start), MAX_LISTED)), OK]
+        items = self._counted() if kind == "replies" else [f"mmi.{name}".encode() for name in ALL]
         return [b"|".join(item for item in items if item.startswith(start)), OK]
 
-    def _ping(self, _: Frames) -> Frames:
+    def _ping(self, _: Frames, __: float) -> Frames:
         return [OK]
 
-    def _info(self, _: Frames) -> Frames:
+    def _info(self, _: Frames, __: float) -> Frames:
         told = {"name": "wayhouse", "version": __version__, "protocols": PROTOCOLS}
         return [encode_json({**told, "settings": to_builtins(self._settings)}), OK]
 
-    def _stats(self, _: Frames) -> Frames:
-        present = {
-            "services": len(self._by_name),
-            "workers": len(self._by_identity),
-            "queued": sum(len(service.queue) for service in self._by_name.values()),
-            "held": sum(len(worker.held) for worker in self._by_identity.values()),
-        }
-        return [encode_json({"counters": to_builtins(self._counters), "now": present}), OK]
+    def _stats(self, _: Frames, now: float) -> Frames:
+        return [encode_json(self._figures.stats(now)), OK]
 
-    def _services(self, _: Frames) -> Frames:
-        services = sorted(self._by_name.values(), key=lambda service: service.name)
-        return [encode_json([_told_service(service) for service in services[:MAX_LISTED]]), OK]
+    def _services(self, _: Frames, __: float) -> Frames:
+        return [encode_json(self._figures.services()), OK]
 
-    def _workers(self, body: Frames) -> Frames:
-        wanted = body[0] if body else b""
-        workers = self._by_identity.values()
-        found = [worker for worker in workers if not wanted or worker.service.name == wanted]
-        return [encode_json([_told_worker(worker) for worker in found[:MAX_LISTED]]), OK]
+    def _workers(self, body: Frames, _: float) -> Frames:
+        return [encode_json(self._figures.workers(body[0] if body else b"")), OK]
 
     def _has_worker(self, name: bytes) -> bool:
         service = self._by_name.get(name)
-        return service is not None and service.workers > 0
+        return service is not None and bool(service.members)
 
     def _names(self) -> list[bytes]:
-        return sorted(name for name, service in self._by_name.items() if service.workers)
+        return sorted(name for name, service in self._by_name.items() if service.members)
 
     def _counted(self) -> list[bytes]:
         return [b"%b=%d" % (name, self._by_name[name].workers) for name in self._names()]
@@ -155,27 +142,3 @@ def _finds(pattern: Pattern, name: bytes) -> bool:
     """Also with a dot behind, since the pattern that RasPy's manual draws asks for one behind `.devices`."""
     text = name.decode("utf-8", "replace")
     return pattern.search(text) or pattern.search(text + ".")
-
-
-def _told_service(service: Service) -> dict[str, Any]:
-    return {
-        "name": _text(service.name),
-        "workers": service.workers,
-        "idle": len(service.idle),
-        "queued": len(service.queue),
-    }
-
-
-def _told_worker(worker: Worker) -> dict[str, Any]:
-    return {
-        "identity": worker.identity.hex(),
-        "service": _text(worker.service.name),
-        "protocol": f"MDP/0.{worker.version}",
-        "credit": worker.window.size,
-        "held": len(worker.held),
-        "seen_at": worker.seen_at,
-    }
-
-
-def _text(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")

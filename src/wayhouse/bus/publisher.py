@@ -18,6 +18,7 @@ from wayhouse.bus.drivers.clone_sockets import Endpoints
 from wayhouse.bus.drivers.frames import AnySocket
 from wayhouse.bus.drivers.subscriber_sockets import SubscriberSockets
 from wayhouse.bus.drivers.waker import Waker
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import Form, KVMsg, to_bytes
 from wayhouse.bus.model import BROKER_PORT, EndpointError
 from wayhouse.bus.subscriber import Changed, Deleted, Patience, State, Subscriber
@@ -47,13 +48,14 @@ def update_frames(
     return KVMsg(0, text, to_bytes(body), os.urandom(16), properties).to_frames(form)
 
 
-def push_socket(context: zmq.Context[AnySocket], address: str) -> AnySocket:
+def push_socket(context: zmq.Context[AnySocket], address: str, keys: Keys) -> AnySocket:
     """Raises `EndpointError`."""
     socket = context.socket(zmq.PUSH)
     socket.setsockopt(zmq.SNDHWM, SEND_HWM)
     socket.setsockopt(zmq.SNDTIMEO, SEND_TIMEOUT_MS)
     socket.setsockopt(zmq.LINGER, LINGER_MS)
     try:
+        keys.apply(socket, address)
         socket.connect(address)
     except zmq.ZMQError as error:
         socket.close()
@@ -72,13 +74,14 @@ class KvPublisherClient:
         *,
         form: Form = Form.CHP,
         endpoints: Endpoints | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.hostname = hostname
         self._form = form
         self._context: zmq.Context[AnySocket] = zmq.Context()
         endpoints = endpoints or Endpoints.of(broker_ip, broker_port)
         try:
-            self._socket = push_socket(self._context, endpoints.collector)
+            self._socket = push_socket(self._context, endpoints.collector, keys)
         except EndpointError:
             self._context.term()
             raise
@@ -111,7 +114,7 @@ class KvSubscriberClient:
     """A copy of `subtree` in `kvmap`: full key to `KVMsg`. Making one waits up to `speed` seconds for the first snapshot, so that
     `kvmap` is usually filled at once; `run` keeps it so, in a thread of its own. Iterate over `dict(client.kvmap)`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - five are of the manual
         self,
         hostname: str = "localhost",
         subtree: str | bytes = "subtree",
@@ -122,6 +125,7 @@ class KvSubscriberClient:
         on_change: OnChange | None = None,
         endpoints: Endpoints | None = None,
         patience: Patience | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.hostname = hostname
         self.speed = speed
@@ -136,7 +140,7 @@ class KvSubscriberClient:
         self._destroyed = False
         try:
             self._sockets = SubscriberSockets(
-                self._context, self._machine, endpoints.snapshot, endpoints.publisher, self._swap
+                self._context, self._machine, endpoints.snapshot, endpoints.publisher, self._swap, keys
             )
         except EndpointError:
             self._waker.close()

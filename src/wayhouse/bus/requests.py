@@ -6,48 +6,32 @@ steps take constant time, however many there are.
 
 from __future__ import annotations
 
+import msgspec
+
 from wayhouse.bus.model import BrokerSettings, Frames
 
 
-class Request:
+class Request(msgspec.Struct, gc=False):
     """`key` is the address that a worker echoes: the client's identity and a number, so that a late answer finds nothing.
 
     `parts` gathers a reply in parts for a client of MDP 0.1; `partly` says that a client has already got a part, `answered` that
     it was told how this ended although a worker still holds it.
     """
 
-    __slots__ = (
-        "answered",
-        "body",
-        "client",
-        "deliveries",
-        "expires",
-        "key",
-        "label",
-        "once",
-        "partly",
-        "parts",
-        "parts_size",
-        "size",
-        "ttl_s",
-        "version",
-    )
-
-    def __init__(self, client: bytes, number: int, version: int, label: bytes, body: Frames) -> None:
-        self.client = client
-        self.key = client + number.to_bytes(8, "big")
-        self.version = version
-        self.label = label
-        self.body = body
-        self.size = sum(map(len, body))
-        self.deliveries = 0
-        self.ttl_s: float | None = None
-        self.expires = 0.0
-        self.once = False
-        self.partly = False
-        self.answered = False
-        self.parts: Frames = []
-        self.parts_size = 0
+    client: bytes
+    key: bytes
+    version: int
+    label: bytes
+    body: Frames
+    size: int
+    expires: float
+    deliveries: int = 0
+    ttl_s: float | None = None
+    once: bool = False
+    partly: bool = False
+    answered: bool = False
+    parts: Frames = []
+    parts_size: int = 0
 
 
 class Account:

@@ -17,6 +17,7 @@ class Worker:
 
     __slots__ = (
         "beats",
+        "done",
         "given_at",
         "held",
         "identity",
@@ -37,19 +38,27 @@ class Worker:
         self.seen_at = self.progress_at = self.given_at = now
         self.once = False
         self.beats = False
+        self.done = 0
 
 
 class Service:
-    """`workers` counts all of them, `idle` and `spare` are those with room; `queue` is by key, in order."""
+    """`members` are all of its workers, `idle` and `spare` those with room; `queue` is by key, in order. `done` and `failed` count the
+    requests that were answered by a worker and in one's stead."""
 
-    __slots__ = ("idle", "name", "queue", "spare", "workers")
+    __slots__ = ("done", "failed", "idle", "members", "name", "queue", "spare")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
         self.queue: OrderedDict[bytes, Request] = OrderedDict()
         self.idle: OrderedDict[bytes, Worker] = OrderedDict()
         self.spare: OrderedDict[bytes, Worker] = OrderedDict()
-        self.workers = 0
+        self.members: dict[bytes, Worker] = {}
+        self.done = self.failed = 0
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        return len(self.members)
 
     def take_worker(self) -> Worker | None:
         """The next worker with room; it is no longer listed as such until `list_worker`."""
@@ -71,5 +80,6 @@ class Service:
             self.spare.pop(worker.identity, None)
 
     def forget_worker(self, worker: Worker) -> None:
+        del self.members[worker.identity]
         self.idle.pop(worker.identity, None)
         self.spare.pop(worker.identity, None)

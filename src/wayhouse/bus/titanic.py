@@ -140,6 +140,22 @@ class Dispatcher:
         """Lanes in use."""
         return len(self._lanes)
 
+    @property
+    def sent(self) -> int:
+        """Requests that are with a worker, as far as that can be known."""
+        return sum(1 for lane in self._lanes.values() if lane.seq >= 0)
+
+    def attempts(self, seq: int) -> tuple[int, bool] | None:
+        """How often a request was sent, and whether it is just now; None for one that does not wait."""
+        entry = self._entries.get(seq)
+        return None if entry is None else (entry.attempts, entry.lane >= 0)
+
+    def newest(self, limit: int, *, is_sent: bool) -> list[int]:
+        """Numbers of those that are with a worker, or of those that are not, newest first."""
+        return heapq.nlargest(
+            limit, (seq for seq, entry in self._entries.items() if (entry.lane >= 0) is is_sent)
+        )
+
     def add(self, waiting: Waiting) -> None:
         entry = _Entry(waiting.seq, waiting.service, waiting.once, waiting.expires)
         self._entries[entry.seq] = entry
@@ -197,8 +213,16 @@ class Dispatcher:
     def lose_all(self, now: float) -> None:
         """The connection to the broker broke: no answer will come on any lane. Nothing is sent until `go_on`."""
         self.is_held = True
+        again = []
         for lane, used in list(self._lanes.items()):
-            self._give_up(lane, used, now)
+            entry = self._entries.get(used.seq)
+            if entry is None or entry.once:
+                self._give_up(lane, used, now)
+            else:
+                self._abandon(lane)
+                again.append(entry)
+        for entry in sorted(again, key=lambda entry: -entry.seq):
+            self._put_first(entry)
         for service in self._services.values():
             service.there_until = service.look_at = 0.0
             self._make_ready(service)
@@ -317,6 +341,13 @@ class Dispatcher:
             service.queue[seq] = entry
             service.queue.move_to_end(seq, last=False)
         self._make_ready(service)
+
+    def _put_first(self, entry: _Entry) -> None:
+        """That it was sent says nothing about it."""
+        entry.attempts -= 1
+        queue = self._services[entry.service].queue
+        queue[entry.seq] = entry
+        queue.move_to_end(entry.seq, last=False)
 
     def _fail(self, seq: int, reason: str) -> None:
         entry = self._entries[seq]

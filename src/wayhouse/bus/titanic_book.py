@@ -1,11 +1,13 @@
 """A client's notes of its durable requests: which are outstanding, what became of them, whom to call.
 
 Used by `titanic_client` and `async_titanic_client`. Rules: no I/O, `now` is an argument; a final status is told once; what nobody
-fetches is forgotten after `ttl_s`.
+fetches is forgotten after `ttl_s`; any thread may call anything.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -48,33 +50,38 @@ class Note(msgspec.Struct):
     reply: Frames = []
 
     def result(self) -> Frames:
-        """The reply. Raises `ServerError` with the reason if there is none."""
+        """The reply. Raises `ServerError` with the reason if there is none, `ClientError` if Titanic does not know the request any
+        more."""
         if self.status == OK:
             return self.reply
-        raise ServerError(b" ".join([self.status, *self.reply]).decode("utf-8", "replace"))
+        text = b" ".join([self.status, *self.reply]).decode("utf-8", "replace")
+        raise (ClientError if self.status == UNKNOWN else ServerError)(text)
 
 
 class Book:
     def __init__(self, ttl_s: float) -> None:
         self._ttl_s = ttl_s
+        self._lock = threading.Lock()
         self._notes: dict[bytes, Note] = {}
 
     def __len__(self) -> int:
         return len(self._notes)
 
     def add(self, note: Note) -> None:
-        self._notes[note.uuid] = note
+        """One that was asked for again stays as it is."""
+        self._notes.setdefault(note.uuid, note)
 
     def pending(self) -> list[bytes]:
-        return [note.uuid for note in self._notes.values() if note.status == PENDING]
+        return [note.uuid for note in list(self._notes.values()) if note.status == PENDING]
 
     def answered(self, uuid: bytes, answer: Sequence[bytes]) -> Note | None:
-        """What `titanic.reply` said; the note if it is final."""
-        note = self._notes.get(uuid)
+        """What `titanic.reply` said; the note if it is final. That Titanic was lost while it was asked says nothing."""
+        note = None if refusal_of(answer) else self._notes.get(uuid)
         status = answer[0][:3] if answer else ERROR
-        if note is None or note.status != PENDING or status == PENDING:
-            return None
-        note.status, note.reply = status, list(answer[1:])
+        with self._lock:
+            if note is None or note.status != PENDING or status == PENDING:
+                return None
+            note.status, note.reply = status, list(answer[1:])
         return note
 
     def status(self, uuid: bytes | None) -> bytes:
@@ -83,19 +90,19 @@ class Book:
         if note is None:
             return UNKNOWN
         if note.status != PENDING:
-            del self._notes[note.uuid]
+            self._notes.pop(note.uuid, None)
         return note.status
 
     def take(self, uuid: bytes | None) -> Note | None:
         """The note of a request that is over, which is forgotten; None if it waits, or is not known."""
         note = self._notes.get(uuid) if uuid else None
-        return None if note is None or note.status == PENDING else self._notes.pop(note.uuid)
+        return None if note is None or note.status == PENDING else self._notes.pop(note.uuid, None)
 
     def tidy(self, now: float) -> None:
         """Forget what was over and has not been fetched for too long."""
         for note in list(self._notes.values()):
             if note.status != PENDING and now - note.made > self._ttl_s:
-                del self._notes[note.uuid]
+                self._notes.pop(note.uuid, None)
 
 
 def build_order(
@@ -126,6 +133,16 @@ def accepted(answer: Sequence[bytes] | None) -> bytes | None:
         return None
     text = b" ".join(answer).decode("utf-8", "replace")
     raise (ClientError if status == UNKNOWN else ServerError)(text)
+
+
+def choose_uuid(wanted: Text | None) -> bytes:
+    """`wanted`, or any. Raises `ClientError` for what is no uuid."""
+    if wanted is None:
+        return os.urandom(16)
+    uuid = parse_name(wanted)
+    if uuid is None:
+        raise ClientError("a uuid has 32 hexadecimal digits")
+    return uuid
 
 
 def parse_name(uuid: Text) -> bytes | None:

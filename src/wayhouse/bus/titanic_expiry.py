@@ -28,7 +28,8 @@ class Expiry:
     def sweep(self, now: float, wall: float) -> list[Revision]:
         """What has expired of `titanic.store`."""
         if now >= self._sweep_due:
-            is_done = self._store.sweep(now) < SWEPT_AT_ONCE and self._records.sweep() < SWEPT_AT_ONCE
+            swept = (self._store.sweep(now), self._store.sweep_closed(now), self._records.sweep())
+            is_done = max(swept) < SWEPT_AT_ONCE
             self._sweep_due = now + (SWEEP_S if is_done else LOOK_S)
         return self._values(now, wall)
 

@@ -19,7 +19,9 @@ from wayhouse.bus.model import Frames, MalformedError
 REQUEST, REPLY, CLOSE, STORE = b"titanic.request", b"titanic.reply", b"titanic.close", b"titanic.store"
 STATUS = b"titanic.status"
 """Ours alone: [uuid...] -> [`200`][status of each...]; who finds it may use marks, too."""
-SERVICES = (REQUEST, REPLY, CLOSE, STORE, STATUS)
+LIST = b"titanic.list"
+"""Ours, too: [filter][limit] -> [`200`][JSON], see `titanic_list`."""
+SERVICES = (STATUS, REQUEST, REPLY, CLOSE, STORE, LIST)
 
 DAY_S = 86_400.0
 _UUID = re.compile(rb"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -65,6 +67,10 @@ class TitanicSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     retry_max_s: float = 60.0
     check_s: float = 1.0
     """For how long a service that was there counts as there, and the longest pause between two looks at one that was not."""
+    closed_ttl_s: float = DAY_S
+    """For how long a uuid is known after its request was closed, so that asking again does not do it again."""
+    max_closed: int = 100_000
+    """How many such uuids are kept, the newest."""
     max_open: int = 100_000
     """Requests without an answer."""
     max_disk_bytes: int = 1 << 30
@@ -91,7 +97,7 @@ def parse_uuid(frame: bytes) -> bytes | None:
 
 def parse_order(frames: Sequence[bytes], limit: int = 16 << 20) -> Order:
     """The body of `titanic.request`: [target service][body...]. The service frame may carry the marks `once`, `ttl=<seconds>` and
-    `id=<uuid>` behind NULs. Raises `MalformedError`."""
+    `uuid=<32 hex digits>` behind NULs. Raises `MalformedError`."""
     if not frames:
         raise MalformedError("Name a service in the first frame, then the frames of its request.")
     service, *marks = frames[0].split(MARK)
@@ -111,7 +117,7 @@ def build_label(
     """The first frame of `titanic.request`."""
     marks = [b"once"] if once else []
     marks += [f"ttl={float(ttl_s)!r}".encode()] if ttl_s is not None else []
-    marks += [b"id=" + uuid.hex().encode()] if uuid is not None else []
+    marks += [b"uuid=" + uuid.hex().encode()] if uuid is not None else []
     return MARK.join([service, *marks])
 
 
@@ -142,10 +148,12 @@ def _marked(service: bytes, body: Frames, marks: Sequence[bytes]) -> Order:
             once = True
         elif name == b"ttl":
             ttl = parse_seconds(value)
-        elif name == b"id" and (uuid := parse_uuid(value)):
+        elif name == b"uuid" and (uuid := parse_uuid(value)):
             continue
         else:
-            raise MalformedError(f"The marks are `once`, `ttl=<seconds>` and `id=<uuid>`, not {mark[:48]!r}.")
+            raise MalformedError(
+                f"The marks are `once`, `ttl=<seconds>` and `uuid=<32 hex digits>`, not {mark[:48]!r}."
+            )
     return Order(service, body, once, ttl, uuid)
 
 

@@ -11,18 +11,23 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 from wayhouse.base.clock import Clock, SystemClock
 from wayhouse.base.errors import WayhouseError
 from wayhouse.bus import mdp
+from wayhouse.bus.drivers.lifeline import kept
 from wayhouse.bus.drivers.titanic_events import Announcer
 from wayhouse.bus.drivers.titanic_sockets import PROBE, TitanicSockets
+from wayhouse.bus.drivers.watchdog import Watchdog
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import CLIENT_TIMEOUT_S, ERROR, OK, Frames
 from wayhouse.bus.titanic import Answered, Ask, Dispatcher, Drop, Event, Failed, Send, Unsent
 from wayhouse.bus.titanic_expiry import Expiry
@@ -31,6 +36,7 @@ from wayhouse.bus.titanic_model import REQUEST, SERVICES, STORE, TitanicSettings
 from wayhouse.bus.titanic_records import Revision
 from wayhouse.bus.titanic_services import TitanicServices
 from wayhouse.bus.titanic_store import TitanicStore
+from wayhouse.runtime import systemd
 
 CREDIT = 256
 WAIT_S = 0.5
@@ -51,6 +57,7 @@ class TitanicServer:
         *,
         clock: Clock | None = None,
         expired: Callable[[Sequence[Revision]], None] = lambda _: None,
+        keys: Keys = NO_KEYS,
     ) -> None:
         """Raises `PermanentError` for a file that cannot be used, `EndpointError` for an address that cannot be."""
         self._clock = clock or SystemClock()
@@ -65,7 +72,7 @@ class TitanicServer:
         self._load()
         self._links = [WorkerLink(name, _marks(name)) for name in SERVICES]
         try:
-            self._sockets = TitanicSockets(endpoint, self._links, self._clock.monotonic())
+            self._sockets = TitanicSockets(endpoint, self._links, self._clock.monotonic(), keys)
         except WayhouseError:
             self.store.close()
             raise
@@ -243,23 +250,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--collector", help="the collector of the key/value clone; expired values are told there"
     )
+    parser.add_argument(
+        "--keys", type=Path, metavar="FILE", help="who this is to a bus over TCP, see wayhouse.bus.keys"
+    )
     parser.add_argument("--lanes-per-service", type=int, default=TitanicSettings().lanes_per_service)
+    parser.add_argument(
+        "--traces", type=Path, metavar="DIR", help="where `wayhouse trace` finds this process"
+    )
+    parser.add_argument(
+        "--lifeline", type=Path, metavar="FILE", help="end once nobody else has the lock on FILE"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
     try:
         settings = TitanicSettings(lanes_per_service=options.lanes_per_service)
-        told = Announcer(options.collector) if options.collector else None
+        keys = Keys.from_file(options.keys) if options.keys else NO_KEYS
+        told = Announcer(options.collector, keys) if options.collector else None
         server = TitanicServer(
-            options.broker, options.data / FILE, settings, expired=told or (lambda _: None)
+            options.broker, options.data / FILE, settings, expired=told or (lambda _: None), keys=keys
         )
     except (WayhouseError, ValueError) as error:
         print(error, file=sys.stderr)  # noqa: T201 - to whoever started it
         return 1
-    return serve(server)
+    return serve(server, os.environ, lock=options.lifeline, traces=options.traces)
 
 
-def serve(server: TitanicServer) -> int:
-    """Turn until a signal comes."""
+def serve(
+    server: TitanicServer, env: Mapping[str, str], *, lock: Path | None = None, traces: Path | None = None
+) -> int:
+    """Turn until a signal comes, or until nobody else has the lock; a service manager named in `env` is kept informed."""
     ended = list[int]()
 
     def end(number: int, _: FrameType | None) -> None:
@@ -267,10 +286,15 @@ def serve(server: TitanicServer) -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
+    systemd.ready(env, f"durable requests in {server.store.path}")
+    watchdog = Watchdog(env, time.monotonic())
     try:
-        while not ended:
-            server.turn()
+        with kept("titanic", lambda: ended.append(0), lock=lock, traces=traces):
+            while not ended:
+                server.turn()
+                watchdog.tick(time.monotonic())
     finally:
+        systemd.stopping(env)
         server.close()
     return 0
 

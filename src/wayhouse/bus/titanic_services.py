@@ -1,15 +1,16 @@
-"""What the five `titanic.*` services answer: frames in, a change of the store, frames out.
+"""What the six `titanic.*` services answer: frames in, a change of the store, frames out.
 
 Called by `titanic_server` between `begin` and `commit`; the answer goes out after `commit`. Rules: nothing that comes can raise;
 the first frame of an answer is its status, a text may follow one that is no 200.
 
 | service | body | answer |
 |---|---|---|
-| `titanic.request` | [service with marks][body...] | [200][uuid], [400][text] not understood, [500][text] full or failed |
+| `titanic.request` | [service with marks][body...] | [200][uuid] (a uuid of the marks that is known already: nothing is stored), [400][text] not understood, [500][text] full or failed |
 | `titanic.reply` | [uuid] | [200][reply...], [300] pending, [400] unknown, [500][text] there will be none |
 | `titanic.close` | [uuid] | [200] |
 | `titanic.status` | [uuid...] | [200][status of each...] |
 | `titanic.store` | see `titanic_verbs` | |
+| `titanic.list` | [filter][limit], each may be left out | [200][JSON], see `titanic_list` |
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from collections.abc import Callable
 
 from wayhouse.bus.model import ERROR, OK, PENDING, UNKNOWN, Frames, MalformedError
 from wayhouse.bus.titanic import Dispatcher
+from wayhouse.bus.titanic_list import Listing
 from wayhouse.bus.titanic_model import (
     CLOSE,
+    LIST,
     REPLY,
     REQUEST,
     STATUS,
@@ -59,6 +62,7 @@ class TitanicServices:
             CLOSE: self._close,
             STATUS: self._status,
             STORE: StoreVerbs(Records(store), store.settings).answer,
+            LIST: Listing(store, dispatcher).answer,
         }
 
     def start(self) -> None:
@@ -82,6 +86,8 @@ class TitanicServices:
         order = parse_order(body, self._store.settings.max_body_bytes)
         if order.uuid is not None and (found := self._store.find(order.uuid)):
             return _again(order, order.uuid, found.order)
+        if order.uuid is not None and self._store.was_closed(order.uuid, now):
+            return [OK, order.uuid.hex().encode()]
         waiting = len(self._dispatcher) + len(self.accepted)
         if self._is_full or waiting >= self._store.settings.max_open:
             return [ERROR, FULL]
@@ -102,7 +108,7 @@ class TitanicServices:
 
     def _close(self, body: Frames, now: float, wall: float) -> Frames:
         uuid = parse_uuid(body[0]) if body else None
-        seq = self._store.close_request(uuid) if uuid else None
+        seq = self._store.close_request(uuid, now) if uuid else None
         if seq is not None:
             self.closed.append(seq)
         return [OK]

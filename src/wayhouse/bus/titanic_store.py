@@ -15,13 +15,13 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wayhouse.base.errors import PermanentError
 from wayhouse.bus.model import Frames
 from wayhouse.bus.titanic_model import DAY_S, Order, TitanicSettings, Waiting, pack, unpack
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
     CREATE TABLE requests (seq INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, service BLOB NOT NULL, once INTEGER NOT NULL,
         expires REAL NOT NULL, body BLOB NOT NULL);
@@ -38,10 +38,33 @@ SCHEMA = """
     CREATE INDEX history_by_key ON history (service, section, key, revision);
     CREATE INDEX history_of_deleted ON history (revision) WHERE what > 0;
 """
+SCHEMA_2 = (
+    "CREATE TABLE closed (number INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, expires REAL NOT NULL)"
+)
+"""Numbers rise with time, so that those to forget are at the beginning."""
 LONGEST_STOP_S = 365 * DAY_S
 """A longer stop is taken for a clock that was wrong, and not counted."""
 CLOCK_S, IDLE_CLOCK_S = 5.0, 3600.0
 SWEPT_AT_ONCE = 500
+
+
+class Listed(NamedTuple):
+    """A row for `titanic.list`. `expires` in the store's time; `is_answer` is None while there is no reply."""
+
+    seq: int
+    uuid: bytes
+    service: bytes
+    once: bool
+    size: int
+    expires: float
+    was_sent: bool
+    is_answer: bool | None
+
+
+_LISTED = (
+    "SELECT requests.seq, uuid, service, once, length(requests.body), coalesce(replies.expires, requests.expires), "
+    "sent.seq IS NOT NULL, is_answer FROM requests LEFT JOIN replies USING (seq) LEFT JOIN sent USING (seq) "
+)
 
 
 class Found(NamedTuple):
@@ -72,12 +95,15 @@ class TitanicStore:
                 f"The store of durable requests {path} cannot be opened: {error}. Restore it from a backup or move it away."
             ) from error
         self._next = self._max_seq() + 1
+        self.tally = self._counted = self._count()
+        """Of what is stored: `requests`, and those of them that are `answered` and `failed`."""
 
     def time(self, ran_s: float) -> float:
         """The store's time, `ran_s` seconds after it was opened."""
         return self._started_at + ran_s
 
     def begin(self) -> None:
+        self._counted = self.tally.copy()
         self.connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -85,6 +111,7 @@ class TitanicStore:
 
     def rollback(self) -> None:
         """Forget what was done since `begin`; the numbers that were given stay used."""
+        self.tally = self._counted.copy()
         with contextlib.suppress(sqlite3.Error):
             self.connection.execute("ROLLBACK")
 
@@ -98,11 +125,16 @@ class TitanicStore:
         self._changes = self.connection.total_changes
 
     @property
-    def is_full(self) -> bool:
-        """Whether the file has grown to its limit (space that was freed counts as free)."""
+    def size(self) -> int:
+        """Bytes of the file that are in use."""
         pages = self.connection.execute("PRAGMA page_count").fetchone()[0]
         free = self.connection.execute("PRAGMA freelist_count").fetchone()[0]
-        return bool((pages - free) * self._page_size >= self.settings.max_disk_bytes)
+        return int((pages - free) * self._page_size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the file has grown to its limit (space that was freed counts as free)."""
+        return self.size >= self.settings.max_disk_bytes
 
     def add(self, order: Order, now: float, wall: float) -> tuple[bytes, Waiting]:
         """A new request; (uuid, what waits). `sqlite3.IntegrityError` for a uuid that is taken."""
@@ -111,6 +143,7 @@ class TitanicStore:
         row = (self._next, uuid, order.service, order.once, expires, pack(order.body))
         self.connection.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)", row)
         self._next += 1
+        self.tally["requests"] += 1
         return uuid, Waiting(row[0], order.service, order.once, expires)
 
     def find(self, uuid: bytes) -> Found | None:
@@ -149,18 +182,36 @@ class TitanicStore:
     def finish(self, seq: int, reply: Sequence[bytes], now: float, *, is_answer: bool) -> None:
         """Keep the reply of a request that waits, or why there is none."""
         row = (seq, is_answer, pack(reply), now + self.settings.reply_ttl_s)
-        self.connection.execute(
+        done = self.connection.execute(
             "INSERT OR IGNORE INTO replies SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM requests WHERE seq = ?1)",
             row,
         )
+        self.tally["answered" if is_answer else "failed"] += done.rowcount
 
-    def close_request(self, uuid: bytes) -> int | None:
-        """Delete request and reply; its number, None for an unknown uuid."""
+    def close_request(self, uuid: bytes, now: float) -> int | None:
+        """Delete request and reply, remember the uuid for a while; its number, None for an unknown uuid."""
         row = self.connection.execute("DELETE FROM requests WHERE uuid = ? RETURNING seq", (uuid,)).fetchone()
         if row is None:
             return None
         self._forget(row)
+        self.connection.execute(
+            "INSERT OR REPLACE INTO closed (uuid, expires) VALUES (?, ?)",
+            (uuid, now + self.settings.closed_ttl_s),
+        )
         return int(row[0])
+
+    def was_closed(self, uuid: bytes, now: float) -> bool:
+        """Whether a request of this uuid was here and was closed, as far as that is still known."""
+        row = self.connection.execute("SELECT expires FROM closed WHERE uuid = ?", (uuid,)).fetchone()
+        return row is not None and row[0] > now
+
+    def sweep_closed(self, now: float) -> int:
+        """Forget what was closed long ago or is too much, some at once; how many."""
+        return self.connection.execute(
+            "DELETE FROM closed WHERE number IN (SELECT number FROM closed WHERE expires <= ?1 "
+            "OR number <= (SELECT max(number) FROM closed) - ?2 ORDER BY number LIMIT ?3)",
+            (now, self.settings.max_closed, SWEPT_AT_ONCE),
+        ).rowcount
 
     def sweep(self, now: float) -> int:
         """Delete replies that nobody closed in time, some at once; how many."""
@@ -180,6 +231,18 @@ class TitanicStore:
         ):
             yield Waiting(seq, service, bool(once), expires), bool(was_sent)
 
+    def listed(self, seqs: Sequence[int]) -> Iterator[Listed]:
+        """Those of these numbers that are stored."""
+        for seq in seqs:
+            row = self.connection.execute(f"{_LISTED} WHERE requests.seq = ?", (seq,)).fetchone()
+            if row is not None:
+                yield _listed(row)
+
+    def newest(self, limit: int) -> Iterator[Listed]:
+        """Newest first."""
+        rows = self.connection.execute(f"{_LISTED} ORDER BY requests.seq DESC LIMIT ?", (limit,))
+        return map(_listed, rows)
+
     def counts(self) -> dict[str, int]:
         requests, replies = (
             self.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own words
@@ -191,7 +254,13 @@ class TitanicStore:
         self.connection.close()
 
     def _forget(self, row: tuple[int]) -> None:
-        self.connection.execute("DELETE FROM replies WHERE seq = ?", row)
+        """What belongs to a request that was just deleted."""
+        self.tally["requests"] -= 1
+        gone = self.connection.execute(
+            "DELETE FROM replies WHERE seq = ? RETURNING is_answer", row
+        ).fetchone()
+        if gone is not None:
+            self.tally["answered" if gone[0] else "failed"] -= 1
         self.connection.execute("DELETE FROM sent WHERE seq = ?", row)
 
     def _make_uuid(self, wall: float) -> bytes:
@@ -199,6 +268,12 @@ class TitanicStore:
         self._last_uuid = max(int(wall * 1000) & (1 << 48) - 1, self._last_uuid)
         chance = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76) & ~(0x3 << 62)
         return (self._last_uuid << 80 | chance | 0x7 << 76 | 0x2 << 62).to_bytes(16, "big")
+
+    def _count(self) -> dict[str, int]:
+        requests, answered, failed = self.connection.execute(
+            "SELECT (SELECT count(*) FROM requests), coalesce(sum(is_answer), 0), coalesce(sum(NOT is_answer), 0) FROM replies"
+        ).fetchone()
+        return {"requests": requests, "answered": answered, "failed": failed}
 
     def _max_seq(self) -> int:
         return int(self.connection.execute("SELECT coalesce(max(seq), 0) FROM requests").fetchone()[0])
@@ -217,6 +292,8 @@ class TitanicStore:
         if version == 0:
             for statement in SCHEMA.split(";"):
                 connection.execute(statement)
+        if version < 2:
+            connection.execute(SCHEMA_2)
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
         self._page_size = int(connection.execute("PRAGMA page_size").fetchone()[0])
@@ -228,3 +305,9 @@ class TitanicStore:
         self._started_at = running + (away if 0 < away < LONGEST_STOP_S else 0.0)
         self._noted = self._started_at - CLOCK_S
         self._changes = self.connection.total_changes
+
+
+def _listed(row: tuple[Any, ...]) -> Listed:
+    seq, uuid, service, once, size, expires, was_sent, is_answer = row
+    kind = None if is_answer is None else bool(is_answer)
+    return Listed(seq, uuid, service, bool(once), size, expires, bool(was_sent), kind)

@@ -21,6 +21,7 @@ from wayhouse.bus.client import Request, body_of
 from wayhouse.bus.drivers.dealer import Dealer
 from wayhouse.bus.drivers.frames import AnySocket, drain
 from wayhouse.bus.drivers.waker import Waker
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import to_bytes
 from wayhouse.bus.link import Job, Link
 from wayhouse.bus.model import HEARTBEAT_S, LIVENESS, EndpointError, Frames
@@ -45,6 +46,7 @@ class MajorDomoWorker:
         credit: int = 1,
         version: int = mdp.V01,
         marks: bool = True,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self.broker = broker
         self.service = service
@@ -63,7 +65,7 @@ class MajorDomoWorker:
         self._waker, self._beat_waker = Waker(), Waker()
         self._poller = zmq.Poller()
         self._poller.register(self._waker, zmq.POLLIN)
-        self._dealer = Dealer(self.ctx, broker, self._swap)
+        self._dealer = Dealer(self.ctx, broker, self._swap, keys)
         try:
             self._dealer.perform(self._link.outbox())
         except EndpointError:

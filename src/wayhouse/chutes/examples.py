@@ -1,4 +1,4 @@
-"""The example apps that ship with Wayhouse: in a checkout its `examples` folder, in an install a copy inside the package."""
+"""The example apps and scenarios that ship with Wayhouse: in a checkout its `examples` folder, in an install a copy inside the package."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ _PLACES = (_PACKAGE / "examples", _PACKAGE.parent.parent / "examples")
 
 def folders() -> dict[str, Path]:
     """Every example by name; empty in an install without them."""
-    place = next((place for place in _PLACES if place.is_dir()), None)
-    found = sorted(place.iterdir()) if place is not None else []
-    return {path.name: path for path in found if (path / "paradrop.yaml").is_file()}
+    return {path.name: path for path in _in("") if (path / "paradrop.yaml").is_file()}
+
+
+def scenarios() -> list[str]:
+    """The example scenarios, as texts of files."""
+    return [path.read_text(encoding="utf-8") for path in _in("scenarios") if path.suffix == ".toml"]
 
 
 def archive(folder: Path) -> bytes:
@@ -30,6 +33,11 @@ def archive(folder: Path) -> bytes:
 
 async def chunks(folder: Path) -> AsyncIterator[bytes]:
     yield archive(folder)
+
+
+def _in(folder: str) -> list[Path]:
+    place = next((place / folder for place in _PLACES if (place / folder).is_dir()), None)
+    return sorted(place.iterdir()) if place is not None else []
 
 
 def _without_owner(info: tarfile.TarInfo) -> tarfile.TarInfo:

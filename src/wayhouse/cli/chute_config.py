@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 from wayhouse.base.errors import BadInputError, WayhouseError
 from wayhouse.cli.chute_words import Name, Wait
 from wayhouse.cli.command import command
+from wayhouse.cli.editor import open_editor
 from wayhouse.cli.session import Session
 from wayhouse.cli.watch import finish
 
@@ -109,7 +108,7 @@ def _edit(session: Session, name: str, document: dict[str, Any], *, wait: bool) 
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(before)
     try:
-        _open_editor(path, session.env)
+        open_editor(path, session.env)
         fields = read_fields(path)
         if fields == document:
             session.screen.note("Nothing was changed.")
@@ -122,16 +121,6 @@ def _edit(session: Session, name: str, document: dict[str, Any], *, wait: bool) 
         error.message += f" Your text is kept: {session.again} chute config {name} --file {path}"
         raise
     Path(path).unlink()
-
-
-def _open_editor(path: str, env: Any) -> None:
-    editor = env.get("VISUAL") or env.get("EDITOR") or "vi"
-    try:
-        subprocess.run([*shlex.split(editor), path], check=True)
-    except FileNotFoundError as error:
-        raise BadInputError(f"There is no editor {editor}. Set EDITOR, or use --set or --file.") from error
-    except (subprocess.CalledProcessError, ValueError) as error:
-        raise BadInputError(f"The editor {editor} failed, so nothing was changed.") from error
 
 
 def _fields(text: str, where: str) -> dict[str, Any]:

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from wayhouse.base.errors import WayhouseError
 from wayhouse.cli.wanted import Wanted, from_environment
 
+if TYPE_CHECKING:
+    from wayhouse.api.client import Client
+
 PATIENCE_S = 2.0
 
 
 def chute_names(context: typer.Context, incomplete: str) -> list[str]:
     """Installed apps whose name begins as typed."""
+
+    def ask(client: Client) -> list[str]:
+        from wayhouse.api.resources import chutes
+
+        return [chute.name for chute in client.call(chutes.LIST)]
+
+    return _names(context, incomplete, ask)
+
+
+def device_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Devices whose name begins as typed."""
+
+    def ask(client: Client) -> list[str]:
+        from wayhouse.api.resources import devices
+
+        return [device.name for device in client.call(devices.LIST)]
+
+    return _names(context, incomplete, ask)
+
+
+def _names(context: typer.Context, incomplete: str, ask: Callable[[Client], list[str]]) -> list[str]:
     wanted = _wanted(context.params).over(_wanted(context.find_root().params))
     try:
-        return [name for name in _ask(wanted) if name.startswith(incomplete)]
+        return sorted(name for name in ask(_client(wanted)) if name.startswith(incomplete))
     except (WayhouseError, OSError):
         return []
 
 
-def _ask(wanted: Wanted) -> list[str]:
-    from wayhouse.api.resources import chutes
+def _client(wanted: Wanted) -> Client:
     from wayhouse.cli.choice import choose
 
     env = dict(os.environ)
-    client = choose(wanted.over(from_environment(env)), env).client(env, answer_s=PATIENCE_S)
-    return sorted(chute.name for chute in client.call(chutes.LIST))
+    return choose(wanted.over(from_environment(env)), env).client(env, answer_s=PATIENCE_S)
 
 
 def _wanted(given: Mapping[str, Any]) -> Wanted:

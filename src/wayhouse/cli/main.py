@@ -18,8 +18,12 @@ from wayhouse.cli import (
     change,
     check,
     chute,
+    clock,
+    cron,
+    device,
     login,
     ps,
+    scenario,
     status,
     token,
     trace,
@@ -87,7 +91,25 @@ def root(
     context.obj = Wanted(gateway, data, fingerprint, insecure, json)
 
 
-for register in (up, upgrade, status, ps, trace, chute, change, login, token, user, audit, check, version):
+for register in (
+    up,
+    upgrade,
+    status,
+    ps,
+    trace,
+    chute,
+    change,
+    device,
+    scenario,
+    cron,
+    clock,
+    login,
+    token,
+    user,
+    audit,
+    check,
+    version,
+):
     register.add_to(app)
 
 

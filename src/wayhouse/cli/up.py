@@ -18,6 +18,7 @@ from wayhouse.cli.wanted import Wanted
 
 DAEMON, KEEPER = "wayhouse.gateway", "wayhouse.gateway.keeper"
 ENGINES = ("auto", "docker", "sandbox")
+LAST_BUS_PORT = 65532
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +46,12 @@ def up(
             help="Let ParaDrop's old clients in without a password, from this machine only.",
         ),
     ] = False,
+    bus_port: Annotated[
+        int | None,
+        typer.Option(
+            "--bus-port", metavar="N", help="The bus takes this port and the next three (5514); 0: any."
+        ),
+    ] = None,
 ) -> None:
     """Start the gateway in the foreground. Ctrl-C stops it; apps go on. After a crash it comes back by itself.
 
@@ -63,6 +70,7 @@ def up(
         demo=demo,
         config=config,
         insecure_default_login=insecure_default_login,
+        bus_port=bus_port,
     )
     module = program(os.environ, demo=demo)
     if module == KEEPER:  # it takes them up once it can end in good order
@@ -83,6 +91,7 @@ def daemon_arguments(
     demo: bool,
     config: Path | None,
     insecure_default_login: bool,
+    bus_port: int | None = None,
 ) -> list[str]:
     """The daemon's own command line. Raises `BadInputError` for what it could not start with."""
     if data is not None and data.exists() and not data.is_dir():
@@ -93,7 +102,10 @@ def daemon_arguments(
         raise BadInputError(f"--engine must be one of {', '.join(ENGINES)}.")
     if listen is not None:
         check_address(listen)
-    values = {"--data": data, "--listen": listen, "--engine": engine, "--config": config}
+    if bus_port is not None and not 0 <= bus_port <= LAST_BUS_PORT:
+        raise BadInputError(f"--bus-port is a number from 0 to {LAST_BUS_PORT}.")
+    values: dict[str, object] = {"--data": data, "--listen": listen, "--engine": engine, "--config": config}
+    values["--bus-port"] = bus_port
     flags = {"--demo": demo, "--insecure-default-login": insecure_default_login}
     named = [f"{name}={value}" for name, value in values.items() if value is not None]
     return named + [name for name, is_set in flags.items() if is_set]

@@ -64,7 +64,8 @@ _SCHEMAS = {
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """`minimum` and `maximum` bound numbers, `choices` texts. `datasource` None: no history is kept of it.
-    `is_live`: the value comes from the driver, not from what the gateway knows."""
+    `is_live`: the value comes from the driver, not from what the gateway knows. `idempotent`: doing it twice is the same
+    as doing it once, so a request whose answer was lost may be sent again; buttons that step or take are not."""
 
     name: str
     info: str
@@ -77,6 +78,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     maximum: float | None = None
     choices: tuple[str, ...] = ()
     is_live: bool = True
+    idempotent: bool = True
 
     def check(self, value: Value) -> Value:
         """`value` as this command's type (a whole number becomes a real one). Raises `BadValueError`."""
@@ -117,6 +119,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
             "unit": self.unit,
             "readonly": self.readonly,
             "writeonly": self.writeonly,
+            "idempotent": self.idempotent,
             "datasource": self.datasource.value if self.datasource else None,
         }
         return shown | {"schema": self._schema()}

@@ -83,6 +83,7 @@ class BaseDevice:
 
     def __init__(self, json: Json) -> None:
         self.config, self.known = self._read(json)
+        self._all_commands: dict[str, Command] | None = None
 
     @classmethod
     def new(cls, json: Json) -> Self:
@@ -163,16 +164,19 @@ class BaseDevice:
         return found
 
     def all_commands(self) -> dict[str, Command]:
-        """Own commands, then those of sub-devices under `subdevice.name`."""
-        found = self.commands()
-        for inside, kind in self.subtypes.items():
-            live = (command for command in kind.type_commands() if command.is_live)
-            found |= {f"{inside}.{command.name}": command for command in live}
-        return found
+        """Own commands, then those of sub-devices under `subdevice.name`. To be read: it is made once for each config."""
+        if self._all_commands is None:
+            found = self.commands()
+            for inside, kind in self.subtypes.items():
+                live = (command for command in kind.type_commands() if command.is_live)
+                found |= {f"{inside}.{command.name}": command for command in live}
+            self._all_commands = found
+        return self._all_commands
 
     def configure(self, config: Json) -> None:
         """Replace the config; the type stays. Raises as the constructor does, and then nothing changed."""
         self.config, self.known = self._read(config)
+        self._all_commands = None
 
     def read(self, name: str) -> Value:
         """What the gateway itself knows: `commands`, `config`, `poll`, `log`."""

@@ -7,12 +7,15 @@ import logging
 from wayhouse.base.errors import WayhouseError
 from wayhouse.base.events import Events
 from wayhouse.devices.command import Command
+from wayhouse.devices.log import DeviceLog
 from wayhouse.devices.model import (
     BadValueError,
     ChangeKind,
     DeviceChanged,
+    DeviceNoted,
     DeviceNotReadyError,
     LastValue,
+    LogKind,
     ReadingTaken,
     Value,
 )
@@ -24,13 +27,15 @@ log = logging.getLogger(__name__)
 
 
 class Intake:
-    def __init__(self, hostname: str, readings: Readings, events: Events) -> None:
+    def __init__(self, hostname: str, readings: Readings, device_log: DeviceLog, events: Events) -> None:
         self.hostname = hostname
         self.readings = readings
+        self.device_log = device_log
         self._events = events
         self._before: dict[tuple[str, str], tuple[float, float]] = {}
+        self._refused: set[tuple[str, str]] = set()
 
-    async def take(self, record: Record, command: str, value: Value, wall: float) -> Value:
+    def take(self, record: Record, command: str, value: Value, wall: float) -> Value:
         """A driver's answer, checked; keeps it, publishes it, and answers it. Raises `DeviceNotReadyError` for a value
         that does not fit its command."""
         described = record.device.command(command)
@@ -53,20 +58,29 @@ class Intake:
             )
         )
         if record.device.known.log and described.datasource is not None:
-            await self._keep(record, described, command, checked, wall)
+            self._keep(record, described, command, checked, wall)
         return checked
 
-    def changed(self, record: Record, kind: ChangeKind, wall: float) -> None:
+    def changed(
+        self, record: Record, kind: ChangeKind, wall: float, *, text: str = "", who: str = ""
+    ) -> None:
+        """`text` says in the device's log what changed."""
         self._events.publish(DeviceChanged(kind, record.view(self.hostname), wall))
+        if kind != "removed":
+            self.note(record, kind, wall, text, who)
+
+    def note(self, record: Record, kind: LogKind, wall: float, text: str, who: str = "") -> None:
+        """A line of the device's log."""
+        entry = self.device_log.add(record.id, wall, kind, text, who)
+        self._events.publish(DeviceNoted(record.id, record.device.name, entry))
 
     def forget(self, record: Record) -> None:
         """Rates begin anew for this device."""
         for key in [key for key in self._before if key[0] == record.id]:
             del self._before[key]
+        self._refused = {key for key in self._refused if key[0] != record.id}
 
-    async def _keep(
-        self, record: Record, described: Command, command: str, value: Value, wall: float
-    ) -> None:
+    def _keep(self, record: Record, described: Command, command: str, value: Value, wall: float) -> None:
         """History that cannot be written is no reason to lose the value."""
         if described.datasource is None or not isinstance(value, (int, float)):
             return
@@ -76,6 +90,8 @@ class Intake:
         if number is None:
             return
         try:
-            await self.readings.record(record.id, command, wall, number)
+            self.readings.add(record.id, command, wall, number)
         except WayhouseError as error:
-            log.warning("no history of %s %s: %s", record.device.name, command, error)
+            if key not in self._refused:
+                log.warning("no history of %s %s: %s", record.device.name, command, error)
+            self._refused.add(key)

@@ -22,7 +22,13 @@ from wayhouse.base.errors import (
 Value = Any
 """What a command reads or takes: a bool, number, text, list or dict, as JSON has them."""
 
-ChangeKind = Literal["added", "removed", "renamed", "moved", "configured", "available", "unavailable"]
+ChangeKind = Literal[
+    "added", "removed", "renamed", "moved", "configured", "reset", "available", "unavailable"
+]
+
+LogKind = Literal[
+    "added", "renamed", "moved", "configured", "reset", "command", "failed", "available", "unavailable"
+]
 
 
 class LastValue(msgspec.Struct, frozen=True):
@@ -76,6 +82,25 @@ class DeviceChanged(msgspec.Struct, frozen=True):
     kind: ChangeKind
     device: DeviceView
     time: float
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """A line of a device's log. `number` counts up from 1 for each device; `time` is Unix seconds, `who` "" if nobody
+    asked for it."""
+
+    number: int
+    time: float
+    kind: LogKind
+    text: str
+    who: str = ""
+
+
+class DeviceNoted(msgspec.Struct, frozen=True):
+    """Event: there is a new entry in the log of a device."""
+
+    device_id: str
+    name: str
+    entry: LogEntry
 
 
 class ReadingTaken(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from wayhouse.devices.model import Found, Place, Value
 
@@ -29,3 +29,24 @@ class Driver(Protocol):
     async def write(self, place: Place, command: str, value: Value, now: float) -> None: ...
 
     def close(self) -> None: ...
+
+
+class Listener(Protocol):
+    """Whom a driver tells what its devices said unasked. To be called on the event loop; never waits, never raises."""
+
+    def told(self, address: str, command: str, value: Value) -> None: ...
+
+    def gone(self, address: str, reason: str) -> None:
+        """It is not available, which is known without asking it."""
+        ...
+
+    def look(self) -> None:
+        """There is something new: scan soon."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A driver whose devices speak up by themselves, beside being asked."""
+
+    def listen(self, listener: Listener) -> None: ...

@@ -6,18 +6,41 @@ from typing import Any
 
 from wayhouse.devices.device import BaseDevice, Json, decode
 from wayhouse.devices.model import BadDeviceError, TypeTakenError, UnknownTypeError
+from wayhouse.devices.types.button import ButtonDevice
 from wayhouse.devices.types.clock import ClockDevice
 from wayhouse.devices.types.dimmer import DimmerDevice
 from wayhouse.devices.types.media import MediaCamera, MediaTV
-from wayhouse.devices.types.sensor import SensorTemperature, SensorWind
+from wayhouse.devices.types.number import NumberDevice
+from wayhouse.devices.types.sensor import (
+    SensorBinary,
+    SensorEnergy,
+    SensorHumidity,
+    SensorLight,
+    SensorNumber,
+    SensorPower,
+    SensorPressure,
+    SensorTemperature,
+    SensorText,
+    SensorWind,
+)
 from wayhouse.devices.types.switch import SwitchDevice
 
 STANDARD: tuple[type[BaseDevice], ...] = (
+    ButtonDevice,
     ClockDevice,
     DimmerDevice,
     MediaCamera,
     MediaTV,
+    NumberDevice,
+    SensorBinary,
+    SensorEnergy,
+    SensorHumidity,
+    SensorLight,
+    SensorNumber,
+    SensorPower,
+    SensorPressure,
     SensorTemperature,
+    SensorText,
     SensorWind,
     SwitchDevice,
 )

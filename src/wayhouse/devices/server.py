@@ -15,12 +15,21 @@ import msgspec
 
 from wayhouse.base.clock import Clock
 from wayhouse.base.errors import WayhouseError
+from wayhouse.devices.counts import Counts
 from wayhouse.devices.intake import Intake
-from wayhouse.devices.model import DeviceGoneError, DriverFailedError, Found, NoSuchDeviceError, Value
+from wayhouse.devices.model import (
+    ChangeKind,
+    DeviceGoneError,
+    DriverFailedError,
+    Found,
+    NoSuchDeviceError,
+    Value,
+)
 from wayhouse.devices.polling import wait_s
-from wayhouse.devices.ports import Driver
+from wayhouse.devices.ports import Driver, Telling
 from wayhouse.devices.record import Record
 from wayhouse.devices.roster import Roster
+from wayhouse.devices.told import Fact, Gone, Mailbox, Told
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -41,6 +50,7 @@ class Server:
         self, driver: Driver, roster: Roster, intake: Intake, clock: Clock, pace: Pace | None = None
     ) -> None:
         self.driver = driver
+        self.counts = Counts(driver.name)
         self._roster = roster
         self._intake = intake
         self._clock = clock
@@ -50,12 +60,44 @@ class Server:
         self._seen: set[str] = set()
         self._refused: set[str] = set()
         self._one_call = asyncio.Lock()
+        self._told = Mailbox()
+        if isinstance(driver, Telling):
+            driver.listen(self._told)
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the driver could look for devices the last time."""
+        return self._failed_scans == 0
 
     async def run(self) -> None:
         """Rounds without end."""
         while True:
             await self.round()
             await self._clock.sleep(self._pace.round_s)
+
+    async def listen(self) -> None:
+        """Takes what the driver's devices say unasked, without end; beside `run`."""
+        while True:
+            await self.hear(await self._told.next())
+
+    async def hear(self, told: Told) -> None:
+        """Nothing that was said can end the server; what does not fit its command is the device's health."""
+        if not isinstance(told, Fact | Gone):
+            self._next_scan = 0.0
+            return
+        record = self._roster.at(self.driver.name, told.address)
+        if record is None:
+            return  # it will be read when it has joined
+        try:
+            if isinstance(told, Gone):
+                self._seen.discard(told.address)  # when it is seen again, it is back
+                raise DeviceGoneError(told.reason)
+            self._intake.take(record, told.command, told.value, self._clock.wall())
+            self.counts.count("readings")
+        except WayhouseError as error:
+            await self._failed(record, error)
+        else:
+            await self._answered(record)
 
     async def round(self) -> None:
         """Look for devices if it is time, and poll those that are due."""
@@ -67,6 +109,9 @@ class Server:
 
     async def scan(self) -> None:
         """Add what is new, and notice what came back and what is gone."""
+        self.counts.count("scans")
+        # Before the scan, so that a wish for another that comes during it stays.
+        self._next_scan = self._clock.monotonic() + self._pace.scan_s
         try:
             found = await self._call(self.driver.scan)
             for one in found:
@@ -76,10 +121,10 @@ class Server:
             self._scan_failed(error)
             return
         self._failed_scans = 0
-        self._next_scan = self._clock.monotonic() + self._pace.scan_s
 
     async def poll(self, record: Record) -> None:
         """Read every live command that can be read; the answers are kept, a failure is its health."""
+        self.counts.count("polls")
         live = [
             path for path, one in record.device.all_commands().items() if one.is_live and not one.writeonly
         ]
@@ -96,7 +141,8 @@ class Server:
         try:
             value = await self._call(lambda: self.driver.read(record.place, path, now))
             self._roster.require(record)
-            checked = await self._intake.take(record, path, value, now)
+            checked = self._intake.take(record, path, value, now)
+            self.counts.count("readings")
         except WayhouseError as error:
             await self._failed(record, error)
             raise
@@ -105,6 +151,7 @@ class Server:
 
     async def write(self, record: Record, path: str, value: Value) -> None:
         now = self._clock.wall()
+        self.counts.count("commands")
         try:
             await self._call(lambda: self.driver.write(record.place, path, value, now))
             self._roster.require(record)
@@ -115,7 +162,7 @@ class Server:
         if record.device.command(path).writeonly:
             record.health.next_poll = 0.0  # a button changes something else: look
         else:
-            await self._intake.take(record, path, value, now)
+            self._intake.take(record, path, value, now)
 
     async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
         """The border to the driver: one call at a time, for a limited time, and only `WayhouseError` comes out."""
@@ -150,7 +197,8 @@ class Server:
             name = self._roster.free_name(str(found.config.get("name", found.address)))
             config = found.config | {"oid": found.oid, "name": name}
             known = await self._roster.add(self.driver.name, found.address, config)
-            self._intake.changed(known, "added", self._clock.wall())
+            text = f"The driver {self.driver.name} has found it."
+            self._intake.changed(known, "added", self._clock.wall(), text=text)
         elif found.address not in self._seen:
             known.health.next_poll = 0.0  # it is back: ask at once
 
@@ -163,6 +211,7 @@ class Server:
         self._seen = seen
 
     def _scan_failed(self, error: WayhouseError) -> None:
+        self.counts.count("failures")
         if self._failed_scans == 0:
             log.warning("the driver %s cannot look for devices: %s", self.driver.name, error)
         self._failed_scans += 1
@@ -176,11 +225,14 @@ class Server:
     async def _failed(self, record: Record, error: WayhouseError) -> None:
         if isinstance(error, NoSuchDeviceError):
             return
+        self.counts.count("failures")
         if record.health.failed(error.message, is_gone=isinstance(error, DeviceGoneError)):
             await self._tell(record, is_available=False)
 
     async def _tell(self, record: Record, *, is_available: bool) -> None:
-        self._intake.changed(record, "available" if is_available else "unavailable", self._clock.wall())
+        kind: ChangeKind = "available" if is_available else "unavailable"
+        text = "It answers." if is_available else record.health.reason
+        self._intake.changed(record, kind, self._clock.wall(), text=text)
         try:
             await self._roster.remember(record)
         except WayhouseError as error:

@@ -8,13 +8,17 @@ answered with [verb][501], an empty request with [500]. Nothing that comes can r
 | list_keys | | the names in one frame, joined by a bar; none if there are none |
 | list | | one frame for each name |
 | info | device | the device as JSON |
-| get | device, command | the value |
+| get | device, (command) | the value, after asking the device; without a command that of the main one |
+| last | device, (command) | the newest value that is known and its time, as JSON; `null` if there is none |
 | set | device, command, value | the value |
 | config | device, (new config) | the config as JSON |
 | poll | device, (seconds) | seconds |
 | new | the device's JSON, (address) | its id |
 | rename | device, name | its id |
+| move | device, area | its id |
+| reset | device | |
 | delete | device | |
+| log | device, (how many) | what happened to it, newest first, as JSON |
 | template | (type) | the template of the type, or all by type, as JSON |
 | readings | device, command, start, end, (points) | the buckets as JSON |
 """
@@ -26,11 +30,13 @@ from typing import Any
 
 from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError, WayhouseError
+from wayhouse.bus.model import ERROR, NOT_IMPLEMENTED, OK
+from wayhouse.devices.log import SLOTS
 from wayhouse.devices.model import NoSuchDeviceError, Value
 from wayhouse.devices.readings import MAX_BUCKETS
 from wayhouse.devices.service import Devices
 
-OK, ERROR, NOT_IMPLEMENTED = b"200", b"500", b"501"
+WHO = "the bus"
 Verb = Callable[[list[str]], Awaitable[list[bytes]]]
 
 
@@ -44,12 +50,16 @@ class DeviceVerbs:
             b"list_keys": (0, 0, self._list_keys),
             b"list": (0, 0, self._list),
             b"info": (1, 1, self._info),
-            b"get": (2, 2, self._get),
+            b"get": (1, 2, self._get),
+            b"last": (1, 2, self._last),
             b"set": (3, 3, self._set),
             b"config": (1, 2, self._config),
             b"poll": (1, 2, self._poll),
             b"new": (1, 2, self._new),
             b"rename": (2, 2, self._rename),
+            b"move": (2, 2, self._move),
+            b"reset": (1, 1, self._reset),
+            b"log": (1, 2, self._log),
             b"delete": (1, 1, self._delete),
             b"template": (0, 1, self._template),
             b"readings": (4, 5, self._readings),
@@ -81,11 +91,14 @@ class DeviceVerbs:
         return [codec.encode_json(self._devices.get(self._own(frames[0])))]
 
     async def _get(self, frames: list[str]) -> list[bytes]:
-        return [_shown(await self._devices.command(self._own(frames[0]), frames[1]))]
+        return [_shown(await self._devices.command(*self._value_of(frames)))]
+
+    async def _last(self, frames: list[str]) -> list[bytes]:
+        return [codec.encode_json(self._devices.last(*self._value_of(frames)))]
 
     async def _set(self, frames: list[str]) -> list[bytes]:
         reference, command, text = frames
-        return [_shown(await self._devices.command_text(self._own(reference), command, text))]
+        return [_shown(await self._devices.command_text(self._own(reference), command, text, who=WHO))]
 
     async def _config(self, frames: list[str]) -> list[bytes]:
         return await self._read_or_set("config", frames)
@@ -94,14 +107,25 @@ class DeviceVerbs:
         return await self._read_or_set("poll", frames)
 
     async def _new(self, frames: list[str]) -> list[bytes]:
-        view = await self._devices.new(frames[0], driver=self._driver, address="".join(frames[1:]))
+        view = await self._devices.new(frames[0], driver=self._driver, address="".join(frames[1:]), who=WHO)
         return [view.id.encode()]
 
     async def _rename(self, frames: list[str]) -> list[bytes]:
-        return [(await self._devices.rename(self._own(frames[0]), frames[1])).id.encode()]
+        return [(await self._devices.rename(self._own(frames[0]), frames[1], who=WHO)).id.encode()]
+
+    async def _move(self, frames: list[str]) -> list[bytes]:
+        return [(await self._devices.move(self._own(frames[0]), frames[1], who=WHO)).id.encode()]
+
+    async def _reset(self, frames: list[str]) -> list[bytes]:
+        await self._devices.command(self._own(frames[0]), "reset", value=True, who=WHO)
+        return []
+
+    async def _log(self, frames: list[str]) -> list[bytes]:
+        limit = int(_number(frames[1])) if len(frames) > 1 else SLOTS
+        return [codec.encode_json(self._devices.log(self._own(frames[0]), limit=max(0, limit)))]
 
     async def _delete(self, frames: list[str]) -> list[bytes]:
-        await self._devices.delete(self._own(frames[0]))
+        await self._devices.delete(self._own(frames[0]), who=WHO)
         return []
 
     async def _template(self, frames: list[str]) -> list[bytes]:
@@ -119,8 +143,12 @@ class DeviceVerbs:
     async def _read_or_set(self, command: str, frames: list[str]) -> list[bytes]:
         whole = self._devices.get(self._own(frames[0])).id
         if len(frames) > 1:
-            await self._devices.command_text(whole, command, frames[1])
+            await self._devices.command_text(whole, command, frames[1], who=WHO)
         return [_shown(await self._devices.command(whole, command))]
+
+    def _value_of(self, frames: list[str]) -> tuple[str, str]:
+        reference = self._own(frames[0])
+        return reference, frames[1] if len(frames) > 1 else self._devices.main_command(reference)
 
     def _own(self, reference: str) -> str:
         if self._devices.get(reference).driver != self._driver:

@@ -22,6 +22,9 @@ def options(arguments: list[str]) -> Options:
         action="store_true",
         help="ParaDrop's empty password, from this machine only",
     )
+    parser.add_argument(
+        "--bus-port", type=int, metavar="N", help="of the bus, and the next three (5514); 0: any"
+    )
     parser.add_argument("--heir", type=int, help=argparse.SUPPRESS)
     return Options(**vars(parser.parse_args(arguments)))
 

@@ -20,10 +20,16 @@ from wayhouse.api.apps import Apps
 from wayhouse.api.drivers.forward import HttpForward
 from wayhouse.api.http import Api
 from wayhouse.api.resources.auth import AuthResource
+from wayhouse.api.resources.bus import BusResource
 from wayhouse.api.resources.changes import ChangeResource
 from wayhouse.api.resources.chutes import ChuteResource
+from wayhouse.api.resources.clock import ClockResource
 from wayhouse.api.resources.config import ConfigResource
+from wayhouse.api.resources.crons import CronResource
+from wayhouse.api.resources.devices import DeviceResource
 from wayhouse.api.resources.info import InfoResource
+from wayhouse.api.resources.readings import ReadingResource
+from wayhouse.api.resources.scenarios import ScenarioResource
 from wayhouse.api.resources.system import SystemResource
 from wayhouse.base.clock import Clock
 from wayhouse.base.database import Database
@@ -50,9 +56,11 @@ from wayhouse.chutes.states import States
 from wayhouse.chutes.uploads import Uploads
 from wayhouse.chutes.wishes import Kind
 from wayhouse.gateway import settings as settings_tree
+from wayhouse.gateway.assemble_things import assemble_things, count_things
 from wayhouse.gateway.at_work import AtWork
 from wayhouse.gateway.listeners import APPS
 from wayhouse.gateway.settings import Settings
+from wayhouse.gateway.things import Rooms, Things
 from wayhouse.host import power
 from wayhouse.host.drivers.shutdown import Shutdown
 from wayhouse.host.machine_id import NodeId
@@ -76,6 +84,8 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     engine: Engine
     engine_info: EngineInfo
     reconciler: Reconciler
+    rooms: Rooms
+    things: Things
     forward: HttpForward
     app: Any
 
@@ -91,11 +101,12 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
     env: Mapping[str, str],
     instance: str,
     port: int,
+    is_upgrade: bool = False,
     engine: Engine | None = None,
     switch: PowerSwitch | None = None,
 ) -> Gateway:
-    """Build every room. `instance` tells this gateway's containers from another's on the same machine; `engine`
-    overrides the choice of the settings and `switch` what turns the machine off (demo, tests)."""
+    """Build every room. `instance` tells this gateway's containers from another's on the same machine; `is_upgrade`: it succeeds one
+    that runs; `engine` overrides the choice of the settings and `switch` what turns the machine off (demo, tests)."""
     metrics = Metrics()
     ledger = Ledger(database, events, clock, tasks)
 
@@ -167,6 +178,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
             legacy_settings=settings_tree.legacy(settings, paths),
         ),
     )
+    rooms = assemble_things(settings, paths, database=database, events=events, clock=clock, tasks=tasks)
     access = Access(
         database,
         paths.config / "keys",
@@ -196,6 +208,12 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         ConfigResource(access.ssh_keys, host.settings(), host.pdid()),
         InfoResource(host),
         SystemResource(events, metrics, version, describe),
+        DeviceResource(rooms.devices, events, rooms.pictures.of),
+        ReadingResource(rooms.devices),
+        CronResource(rooms.crons),
+        ScenarioResource(rooms.scenarios, events),
+        ClockResource(rooms.clock),
+        BusResource(rooms.bus),
     )
     portal = Portal(
         access=access,
@@ -207,6 +225,11 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         describe=describe,
         session_s=settings.access.jwt_lifetime_s,
         log_file=paths.data / "logs" / "wayhouse.log",
+        devices=rooms.devices,
+        crons=rooms.crons,
+        scenarios=rooms.scenarios,
+        bus=rooms.bus,
+        pictures=rooms.pictures.of,
     )
     api = Api(
         endpoints.ALL,
@@ -222,6 +245,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
     )
     forward = HttpForward()
     _count(metrics, ledger, chutes)
+    count_things(metrics, rooms)
     return Gateway(
         access=access,
         ledger=ledger,
@@ -229,6 +253,8 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         engine=engine,
         engine_info=engine_info,
         reconciler=Reconciler(engine, store, directories, ledger, clock),
+        rooms=rooms,
+        things=Things(rooms, events, tasks, is_upgrade=is_upgrade),
         forward=forward,
         app=Apps(lambda name: web_port(by_name(chutes, name)), settings.web, forward, api),
     )

@@ -1,5 +1,5 @@
-"""`wayhouse up --demo`: a gateway to look around in. It lives in a temporary directory, installs the example apps by itself
-and takes everything away again when it stops."""
+"""`wayhouse up --demo`: a gateway to look around in. It lives in a temporary directory, installs the example apps and scenarios by
+itself, has devices that are not there, and takes everything away again when it stops."""
 
 from __future__ import annotations
 
@@ -11,14 +11,21 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
+from wayhouse.automation import scenario_file
+from wayhouse.automation.model import Job
+from wayhouse.automation.scenario import Conf
 from wayhouse.base.errors import WayhouseError
 from wayhouse.chutes import examples
 from wayhouse.gateway.assemble import Gateway
+from wayhouse.gateway.things import Rooms
 from wayhouse.ledger.model import Actor
 
 log = logging.getLogger(__name__)
 
 VISITOR = Actor("paradrop", "localhost", "owner")
+TEA = Job(name="tea", schedule="0 17 * * *")
 
 
 @contextlib.contextmanager
@@ -40,6 +47,18 @@ async def furnish(gateway: Gateway) -> None:
                 await gateway.chutes.create(received, VISITOR)
             except WayhouseError as error:
                 log.warning("the example %s is not installed: %s", name, error.message)
+    await _automate(gateway.rooms)
+
+
+async def _automate(rooms: Rooms) -> None:
+    """The example scenarios, awake, and a job."""
+    found = [scenario_file.read(text) for text in examples.scenarios()]
+    awake = Conf(active=True)
+    for one in found:
+        if one.name not in rooms.scenarios.scenarios:
+            await rooms.scenarios.add(msgspec.structs.replace(one, conf=awake))
+    if TEA.name not in rooms.crons.jobs:
+        await rooms.crons.add(TEA)
 
 
 async def clear(gateway: Gateway) -> None:

@@ -21,9 +21,10 @@ def banner(
     host: str,
     port: int,
     tls: tuple[Path, Path] | None,
+    bus: str,
     options_data: Path | None,
 ) -> str:
-    """Secrets are in it only at the very first start, which is the only time anyone can see them."""
+    """Secrets are in it only at the very first start, which is the only time anyone can see them. `bus`: the broker's address."""
     url = f"{'https' if tls else 'http'}://{_reachable(host)}:{port}"
     lines = ["", f"  Wayhouse is ready: {url}", ""]
     if first is not None:
@@ -35,6 +36,7 @@ def banner(
     info = gateway.engine_info
     lines.append(f"  Apps run in:                {info.name} ({info.version})")
     lines += [f"    note: {sentence}" for sentence in info.limits]
+    lines.append(f"  Devices and programs meet:  {bus}")
     lines += ["", f"  Try:  {_program()} {_data(options_data)}chute install {_example()}", ""]
     return "\n".join(lines) + "\n"
 

@@ -17,14 +17,16 @@ from wayhouse.base.database import Database
 from wayhouse.gateway.assemble import Gateway
 from wayhouse.gateway.http_moving import HttpConnections
 from wayhouse.gateway.sockets import as_socket
+from wayhouse.gateway.things import CHILDREN, THINGS
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.succession import heir
+from wayhouse.runtime.succession.children_part import ChildrenAdopter
 from wayhouse.runtime.succession.passage import Passage
 from wayhouse.runtime.succession.rpc_part import RpcAdopter
 from wayhouse.runtime.succession.upgrade import Adopter, UpgradeFailedError
 
 GROUND, HTTP, RPC = "ground", "http", "rpc"
-KNOWN = frozenset({GROUND, "work", HTTP, "disk", RPC})
+KNOWN = frozenset({GROUND, "work", HTTP, THINGS, "disk", CHILDREN, RPC})
 LOCK = "lock"
 FAREWELL_S = 2.0
 SELF_CALL_S = 3.0
@@ -43,7 +45,8 @@ class Inheritance:
     ) -> None:
         """Adopt what moves, and go on where the elder left off: calls at once, then changes. Raises `UpgradeFailedError`."""
         calls = RpcAdopter(rpc)
-        adopters: dict[str, Adopter] = {HTTP: http, RPC: calls}
+        children = ChildrenAdopter()
+        adopters: dict[str, Adopter] = {HTTP: http, CHILDREN: children, RPC: calls}
 
         async def call_self() -> None:
             await calls.call_self()
@@ -52,6 +55,7 @@ class Inheritance:
         await self._heir.adopt(adopters, call_self)
         calls.go_on()
         database.confirm()
+        await gateway.rooms.bus.start(children.moved)
         await gateway.ledger.start()
 
     async def farewell(self) -> None:

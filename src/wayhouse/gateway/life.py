@@ -39,13 +39,16 @@ from wayhouse.gateway.settings import Settings
 from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Disk, Ground, Http, Succession, Work
 from wayhouse.gateway.terminal import Terminal
+from wayhouse.gateway.things import CHILDREN
 from wayhouse.host.drivers.shutdown import FakePower
 from wayhouse.runtime import process_table, systemd
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.sight import overview, trace_box
+from wayhouse.runtime.succession.children_part import ChildrenPart
 from wayhouse.runtime.succession.rpc_part import RpcAhead, RpcPart
 from wayhouse.runtime.succession.upgrade import Part
 
+STOP_S = 5.0
 PASSWORD = "WAYHOUSE_ADMIN_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -88,7 +91,7 @@ async def live(birth: Birth, env: MutableMapping[str, str], out: TextIO) -> None
 async def _live(birth: Birth, env: MutableMapping[str, str], out: TextIO, events: Events) -> None:
     async with contextlib.AsyncExitStack() as closing, Tasks() as tasks:
         machine = await _build(birth, env, events, tasks, closing)
-        async with control_server(machine.control) as rpc:
+        async with machine.gateway.rooms.bus, control_server(machine.control) as rpc:
             await Service(birth, machine, rpc, tasks, env, out).run()
 
 
@@ -115,6 +118,7 @@ async def _build(
         env=env,
         instance=instance_of(paths.data / "instance"),
         port=web.getsockname()[1],
+        is_upgrade=birth.inheritance is not None,
         switch=FakePower() if birth.is_demo else None,
     )
     closing.push_async_callback(gateway.engine.close)  # after the tasks, whose changes must not see it close
@@ -157,13 +161,16 @@ class Service:
         self._housekeeping = Housekeeping(machine.gateway.reconciler, tasks)
         self._stop = asyncio.Event()
         self._terminal = Terminal()
-        self._succession = Succession(self._parts(), env, tasks, refusal=_refusal(birth), over=self._stop.set)
 
     async def run(self) -> None:
         await self._begin()
+        self._succession = Succession(
+            self._parts(), self._env, self._tasks, refusal=_refusal(self._birth), over=self._stop.set
+        )
         self._hear()
         await self._open()
         self._housekeeping.carry_on()
+        self._machine.gateway.things.carry_on()
         await self._tell_ready()
         self._tasks.spawn(beat(self._env), name="heartbeat")
         if self._birth.is_demo:
@@ -194,6 +201,7 @@ class Service:
             await inheritance.take(gateway, self._machine.database, self._http, self._rpc)
             self._machine.listening.take_over()
             return
+        await gateway.rooms.bus.start()
         await gateway.ledger.start()
         await gateway.reconciler.sweep()
 
@@ -214,7 +222,13 @@ class Service:
         machine = self._machine
         host, port = machine.listening.names()["web"].getsockname()[:2]
         text = banner(
-            first, machine.gateway, host=host, port=port, tls=machine.tls, options_data=self._birth.data
+            first,
+            machine.gateway,
+            host=host,
+            port=port,
+            tls=machine.tls,
+            bus=machine.gateway.rooms.bus.endpoints()["broker"],
+            options_data=self._birth.data,
         )
         self._out.write(text)
         self._out.flush()
@@ -232,6 +246,7 @@ class Service:
         if self._birth.is_demo:
             await demo.clear(self._machine.gateway)
         await serving.stop([one for one, _ in self._machine.servers])
+        await self._machine.gateway.things.rest(STOP_S)
 
     def _parts(self) -> tuple[Part, ...]:
         machine = self._machine
@@ -240,7 +255,9 @@ class Service:
             Ground(machine.listening, self._birth.lock),
             Work(machine.gateway.ledger, self._housekeeping),
             Http(self._http),
+            machine.gateway.things,
             Disk(machine.database),
+            ChildrenPart(machine.gateway.rooms.bus.supervised(), CHILDREN),
             ahead,
             RpcPart(self._rpc, ahead),
         )

@@ -12,6 +12,7 @@ import logging
 import os
 import resource
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +23,7 @@ from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError, ConflictError, WayhouseError
 from wayhouse.base.settings import Paths
 from wayhouse.gateway import demo, settings
+from wayhouse.gateway.assemble_things import LOCK_FILE
 from wayhouse.gateway.inheritance import inherit
 from wayhouse.gateway.life import Birth, live
 from wayhouse.gateway.settings import Settings
@@ -29,6 +31,10 @@ from wayhouse.runtime.succession.elder import refuse
 from wayhouse.runtime.succession.heir_process import passage_of
 
 logger = logging.getLogger(__name__)
+
+ORPHANS_S = 3.0
+"""How long processes that outlived a gateway which was killed may take to notice it and to end."""
+LOOK_S = 0.02
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     demo: bool = False
     config: Path | None = None
     insecure_default_login: bool = False
+    bus_port: int | None = None
     heir: int | None = None
     """The descriptor that leads to the daemon that shall be succeeded."""
 
@@ -80,7 +87,7 @@ def _run(options: Options, env: Mapping[str, str], out: TextIO) -> int:
     if options.heir is not None:
         asyncio.run(_succeed(options.heir, birth, env, out))
         return 0
-    with locked(paths.data / "lock") as lock:
+    with locked(paths.data / LOCK_FILE) as lock:
         asyncio.run(live(msgspec.structs.replace(birth, lock=lock), dict(env), out))
     return 0
 
@@ -126,6 +133,10 @@ def read_settings(options: Options, paths: Paths, env: Mapping[str, str]) -> Set
                 {**_plain(tree.chutes), "engine": options.engine}, type(tree.chutes), what="--engine"
             ),
         )
+    if options.demo:
+        tree = replace(tree, devices=replace(tree.devices, fake=True))
+    if options.bus_port is not None:
+        tree = replace(tree, bus=replace(tree.bus, port=options.bus_port))
     if options.insecure_default_login:
         tree = replace(tree, access=replace(tree.access, insecure_default_login=True))
     return tree
@@ -135,13 +146,22 @@ def read_settings(options: Options, paths: Paths, env: Mapping[str, str]) -> Set
 def locked(path: Path) -> Iterator[int]:
     """One gateway for each data directory; the descriptor that holds the lock. Raises `ConflictError`."""
     with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConflictError(
-                f"A gateway runs on {path.parent} already. `wayhouse status` shows it; --data DIR starts another."
-            ) from None
+        deadline = time.monotonic() + ORPHANS_S
+        while not _locks(file):
+            if time.monotonic() > deadline:
+                raise ConflictError(
+                    f"A gateway runs on {path.parent} already. `wayhouse status` shows it; --data DIR starts another."
+                )
+            time.sleep(LOOK_S)
         yield file.fileno()
+
+
+def _locks(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _fail(message: str) -> int:

@@ -11,9 +11,14 @@ import msgspec
 from wayhouse.access.model import AccessSettings
 from wayhouse.api.apps import WebSettings
 from wayhouse.api.http import ApiSettings
+from wayhouse.automation.clock_model import ClockSettings
+from wayhouse.automation.model import Place
+from wayhouse.automation.runs import ScenarioSettings
 from wayhouse.base import codec, settings
 from wayhouse.base.settings import Paths
+from wayhouse.bus.processes import BusSettings
 from wayhouse.chutes.model import ChuteSettings
+from wayhouse.devices.drivers.settings import DeviceSettings
 
 FILE = "wayhouse.toml"
 
@@ -35,6 +40,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     api: ApiSettings = ApiSettings()
     chutes: ChuteSettings = ChuteSettings()
     web: WebSettings = WebSettings()
+    bus: BusSettings = BusSettings()
+    devices: DeviceSettings = DeviceSettings()
+    place: Place = Place()
+    scenarios: ScenarioSettings = ScenarioSettings()
+    clock: ClockSettings = ClockSettings()
 
 
 def load(paths: Paths, env: Mapping[str, str], *, file: Path | None = None) -> Settings:

@@ -64,3 +64,10 @@ def ago(time: float | None, now: float) -> str:
     if passed < 5:
         return "just now"
     return duration(passed).split(" ")[0] + " " + duration(passed).split(" ")[1] + " ago"
+
+
+def until(time: float | None, now: float) -> str:
+    """How soon: "in 5 min", "in 3 d 4 h", "now"; "" for None."""
+    if time is None:
+        return ""
+    return f"in {duration(time - now)}" if time - now >= 1 else "now"

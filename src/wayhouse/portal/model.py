@@ -66,6 +66,22 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     def sees_changes(self) -> bool:
         return self.may(Right.SEE_CHANGES)
 
+    @property
+    def sees_devices(self) -> bool:
+        return self.may(Right.SEE_DEVICES)
+
+    @property
+    def commands_devices(self) -> bool:
+        return self.may(Right.COMMAND_DEVICES)
+
+    @property
+    def changes_devices(self) -> bool:
+        return self.may(Right.CHANGE_DEVICES)
+
+    @property
+    def automates(self) -> bool:
+        return self.may(Right.AUTOMATE)
+
     def field(self, name: str, default: str = "") -> str:
         """The last value of a form field."""
         values = self.form.get(name)
@@ -97,6 +113,25 @@ def plain_json(body: Any) -> Answer:
 
 def app_path(name: str, rest: str = "") -> str:
     return f"/apps/{quote(name, safe='')}{rest}"
+
+
+def device_path(device_id: str, rest: str = "") -> str:
+    return f"/devices/{quote(device_id, safe='')}{rest}"
+
+
+def job_path(name: str, rest: str = "") -> str:
+    return f"/jobs/{quote(name, safe='')}{rest}"
+
+
+def scenario_path(name: str, rest: str = "") -> str:
+    return f"/scenarios/{quote(name, safe='')}{rest}"
+
+
+def page_number(text: str | None) -> int:
+    """From a query; 1 for what is no number."""
+    return (
+        int(text[:9]) if text is not None and text.isascii() and text.isdigit() and int(text[:9]) > 0 else 1
+    )
 
 
 def local_path(text: str | None) -> str:

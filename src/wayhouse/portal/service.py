@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from wayhouse.access.model import Identity
@@ -17,8 +17,11 @@ from wayhouse.access.policy import demand
 from wayhouse.access.service import Access
 from wayhouse.api.http import session_cookie
 from wayhouse.api.origin import is_same_origin
+from wayhouse.api.resources.devices import Pictures
 from wayhouse.api.routes import Routes
 from wayhouse.api.wire import VersionView
+from wayhouse.automation.cron_service import CronManager
+from wayhouse.automation.scenario_service import ScenarioManager
 from wayhouse.base.clock import Clock
 from wayhouse.base.errors import (
     ForbiddenError,
@@ -28,7 +31,9 @@ from wayhouse.base.errors import (
     UnauthenticatedError,
     WayhouseError,
 )
+from wayhouse.bus.service import Bus
 from wayhouse.chutes.service import Chutes
+from wayhouse.devices.service import Devices
 from wayhouse.host.service import Host
 from wayhouse.ledger.service import Ledger
 from wayhouse.portal import request
@@ -37,15 +42,25 @@ from wayhouse.portal.assets import PREFIX, Assets
 from wayhouse.portal.model import Answer, Page, Visit, redirect
 from wayhouse.portal.pages.account import AccountPages
 from wayhouse.portal.pages.app import AppPages
+from wayhouse.portal.pages.bus import BusPages
 from wayhouse.portal.pages.changes import ChangePages
 from wayhouse.portal.pages.configure import ConfigurePages
+from wayhouse.portal.pages.device import DevicePages
+from wayhouse.portal.pages.device_config import DeviceConfigPages
+from wayhouse.portal.pages.devices import DeviceListPages
 from wayhouse.portal.pages.door import DoorPages
 from wayhouse.portal.pages.home import HomePages
 from wayhouse.portal.pages.install import InstallPages
+from wayhouse.portal.pages.jobs import JobPages
 from wayhouse.portal.pages.people import PeoplePages
 from wayhouse.portal.pages.reference import ReferencePages
+from wayhouse.portal.pages.scenario import ScenarioPages
+from wayhouse.portal.pages.scenario_editor import ScenarioEditorPages
+from wayhouse.portal.pages.scenarios import ScenarioListPages
 from wayhouse.portal.pages.system import SystemPages
+from wayhouse.portal.source_names import SourceNames
 from wayhouse.portal.templates import Templates
+from wayhouse.portal.troubles import Troubles
 from wayhouse.portal.usage import Meters
 
 log = logging.getLogger(__name__)
@@ -67,6 +82,12 @@ _SAFE_HEADERS = (
 )
 
 
+class Area(Protocol):
+    """Pages that belong together."""
+
+    def pages(self) -> list[Page]: ...
+
+
 class Portal:
     """`describe` gives the OpenAPI document, `session_s` is how long a session lasts, `log_file` the daemon's own log
     (JSON lines), if there is one."""
@@ -83,16 +104,27 @@ class Portal:
         describe: Callable[[], Mapping[str, Any]],
         session_s: int,
         log_file: Path | None = None,
+        devices: Devices | None = None,
+        pictures: Pictures | None = None,
+        crons: CronManager | None = None,
+        scenarios: ScenarioManager | None = None,
+        bus: Bus | None = None,
     ) -> None:
         self._access = access
         self._chutes = chutes
         self._assets = Assets()
-        self._templates = Templates(self._assets, clock, version=version)
+        rooms = {
+            "devices": devices is not None,
+            "crons": crons is not None,
+            "scenarios": scenarios is not None,
+            "bus": bus is not None,
+        }
+        self._templates = Templates(self._assets, clock, version=version, has=rooms)
         meters = Meters(chutes, clock)
         apps = AppList(chutes, ledger, meters)
-        areas = (
+        areas: list[Area] = [
             DoorPages(access, self._templates, session_s),
-            HomePages(apps, meters, ledger, host, self._templates),
+            HomePages(apps, meters, ledger, host, Troubles(devices, scenarios), self._templates),
             InstallPages(chutes, self._templates),
             AppPages(apps, meters, chutes, ledger, self._templates),
             ConfigurePages(apps, chutes, self._templates),
@@ -101,7 +133,19 @@ class Portal:
             AccountPages(access, self._templates, session_s),
             PeoplePages(access, self._templates),
             ReferencePages(self._templates, describe),
-        )
+        ]
+        if devices is not None:
+            areas += [
+                DeviceListPages(devices, self._templates),
+                DevicePages(devices, self._templates, pictures),
+                DeviceConfigPages(devices, self._templates),
+            ]
+        if bus is not None:
+            areas.append(BusPages(bus, self._templates))
+        if scenarios is not None:
+            areas += _scenario_pages(scenarios, SourceNames(devices, crons), self._templates)
+        if crons is not None:
+            areas += [JobPages(crons, self._templates)]
         self._routes: Routes[Page] = Routes()
         for area in areas:
             for page in area.pages():
@@ -187,6 +231,14 @@ class Portal:
         if isinstance(error, TooManyRequestsError):
             answer = answer.with_header("retry-after", str(int(error.fields.get("retry_after_s", 1)) + 1))
         return answer
+
+
+def _scenario_pages(scenarios: ScenarioManager, sources: SourceNames, templates: Templates) -> list[Area]:
+    return [
+        ScenarioListPages(scenarios, templates),
+        ScenarioPages(scenarios, sources, templates),
+        ScenarioEditorPages(scenarios, sources, templates),
+    ]
 
 
 def _no_page(method: str, pages: Mapping[str, Page]) -> WayhouseError:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from wayhouse.access.model import Role
 from wayhouse.base.clock import Clock
-from wayhouse.portal import formats
+from wayhouse.portal import formats, values
 from wayhouse.portal.assets import Assets
 from wayhouse.portal.icons import ICONS
-from wayhouse.portal.model import Answer, Visit, app_path
+from wayhouse.portal.model import Answer, Visit, app_path, device_path, job_path, scenario_path
 
 if TYPE_CHECKING:
     import jinja2
@@ -31,12 +31,16 @@ class Templates:
         self._clock = clock
         self._common = common
 
+    def now(self) -> float:
+        """What the templates know as `now`: Unix seconds."""
+        return self._clock.wall()
+
     def page(self, name: str, visit: Visit, *, status: int = 200, **values: Any) -> Answer:
         return Answer(self.text(name, visit, **values).encode("utf-8", "replace"), status)
 
     def text(self, name: str, visit: Visit, **values: Any) -> str:
         template = self._environment.get_template(name)
-        return template.render(visit=visit, now=self._clock.wall(), **values)
+        return template.render(visit=visit, now=self.now(), **values)
 
     def fragment(self, name: str, visit: Visit, **values: Any) -> Markup:
         """A part that goes into another template as it is."""
@@ -64,11 +68,17 @@ class Templates:
             "iso": formats.iso,
             "moment": formats.moment,
             "ago": formats.ago,
+            "until": formats.until,
+            "number": values.number,
+            "shown": values.shown,
         }
         environment.globals |= {
             "static": self._assets.base,
             "icon": {name: markupsafe.Markup(svg) for name, svg in ICONS.items()},  # noqa: S704 - our own constants
             "app_path": app_path,
+            "device_path": device_path,
+            "job_path": job_path,
+            "scenario_path": scenario_path,
             "roles": [role.label for role in Role],
             **self._common,
         }

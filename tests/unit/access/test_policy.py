@@ -38,6 +38,10 @@ PEOPLE = [
     (Right.MANAGE_USERS, None, None, {A, OWN}),
     (Right.ADMINISTER, None, None, {A, OWN}),
     (Right.ADMINISTER, "hello", ALICE, {A, OWN}),
+    (Right.SEE_DEVICES, None, None, {U, T, A, OWN}),
+    (Right.COMMAND_DEVICES, None, None, {U, T, A, OWN}),
+    (Right.CHANGE_DEVICES, None, None, {A, OWN}),
+    (Right.AUTOMATE, None, None, {A, OWN}),
 ]
 
 
@@ -65,6 +69,10 @@ TOKENS = [
     (Right.MANAGE_USERS, None, False),
     (Right.ADMINISTER, None, False),
     (Right.ADMINISTER, "hello", False),
+    (Right.SEE_DEVICES, None, False),
+    (Right.COMMAND_DEVICES, None, False),
+    (Right.CHANGE_DEVICES, None, False),
+    (Right.AUTOMATE, None, False),
 ]
 
 

@@ -55,3 +55,17 @@ def test_any_path_is_survived(path):
     table.add("GET", "/a/{x}/{y}/{rest...}", 1)
     table.find(path)
     table.find("/a/" + path)
+
+
+def test_a_thing_that_is_called_like_a_verb():
+    table = Routes()
+    for method, path in (
+        ("POST", "/a/import"),
+        ("GET", "/a/{x}"),
+        ("POST", "/a/{x}"),
+        ("GET", "/a/{x}/{rest...}"),
+    ):
+        table.add(method, path, f"{method} {path}")
+    values, variables = table.find("/a/import")
+    assert values == {"POST": "POST /a/import", "GET": "GET /a/{x}"}
+    assert variables == {"x": "import"}

@@ -168,3 +168,72 @@ async def test_a_job_that_can_no_longer_be_planned_is_left_out(
         nowhere.start()
         assert list(nowhere.jobs) == ["tea"]
     assert "latitude" in caplog.text
+
+
+async def test_update_goes_on_or_begins_anew(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        await cron.add(Job(name="tea", schedule="@every 1h"))
+        await cron.add(Job(name="milk", schedule="@hourly"))
+        clock.move(600)
+        with events.subscribe(JobChanged) as heard:
+            named = await cron.update("tea", Job(name="chai", schedule="@every 1h", limit=3))
+            assert named.next_run == START + 3600  # the schedule is the same: it goes on
+            assert [(await following(heard)).name for _ in range(2)] == ["tea", "chai"]
+        assert (await cron.update("chai", Job(name="chai", schedule="@every 2h"))).next_run == START + 600 + 7200
+        paused = await cron.update("chai", Job(name="chai", schedule="@every 2h", is_paused=True))
+        assert paused.next_run is None
+        assert list(cron.jobs) == ["chai", "milk"]
+        with pytest.raises(JobExistsError):
+            await cron.update("milk", Job(name="chai", schedule="@hourly"))
+        with pytest.raises(BadScheduleError):
+            await cron.update("milk", Job(name="milk", schedule="soon"))
+        with pytest.raises(NoSuchJobError):
+            await cron.update("tea", Job(name="tea", schedule="@hourly"))
+        assert cron.get("milk").schedule == "@hourly"
+    async with Tasks() as tasks:
+        again = manager(database, clock, events, tasks)
+        again.start()
+        assert [(one.name, one.is_paused) for one in again.list()] == [("chai", True), ("milk", False)]
+        await again.stop()
+
+
+async def test_an_update_that_the_disk_does_not_take_changes_nothing(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        await cron.add(Job(name="tea", schedule="@hourly"))
+        database.close()
+        with pytest.raises(UnavailableError):
+            await cron.update("tea", Job(name="chai", schedule="@daily"))
+        assert [(one.name, one.next_run) for one in cron.list()] == [("tea", START + 3600)]
+
+
+async def test_run_now_beside_its_own_times(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        await cron.add(Job(name="tea", schedule="@hourly"))
+        clock.move(60)
+        with events.subscribe(JobRan) as heard:
+            view = await cron.run("tea")
+            ran = await following(heard)
+            assert (ran.run.name, ran.run.due, ran.run.is_catch_up) == ("tea", START + 60, False)
+            assert (view.last_run, view.next_run) == (START + 60, START + 3600)
+            await cron.pause("tea")
+            assert (await cron.run("tea")).next_run is None
+            assert (await following(heard)).run.name == "tea"
+        assert cron.view("tea").is_paused
+        with pytest.raises(NoSuchJobError):
+            await cron.run("milk")
+
+
+async def test_preview(database: Database) -> None:
+    async with Tasks() as tasks:
+        cron = manager(database, HandClock(), Events(), tasks)
+        assert cron.preview("@hourly", 2) == [START + 3600, START + 7200]
+        assert cron.preview("@reboot") == []
+        assert cron.place == Place()
+        with pytest.raises(BadScheduleError):
+            cron.preview("@sunset")

@@ -1,5 +1,7 @@
 """Whatever the bytes: a value, or `BadInputError` that says where the fault is. Nothing ends the process."""
 
+# covers: base/yaml_text.py
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wayhouse.base import codec
+from wayhouse.base import codec, yaml_text
 from wayhouse.base.errors import BadInputError
 
 
@@ -115,7 +117,7 @@ def test_deep_yaml_is_refused_before_it_can_overflow_the_stack(piece: str) -> No
 
 
 def test_yaml_may_be_as_deep_as_people_write() -> None:
-    deep = "[" * codec.MAX_YAML_DEPTH + "]" * codec.MAX_YAML_DEPTH
+    deep = "[" * yaml_text.MAX_DEPTH + "]" * yaml_text.MAX_DEPTH
     assert codec.decode_yaml(deep)
     with pytest.raises(BadInputError):
         codec.decode_yaml(f"[{deep}]")

@@ -217,6 +217,34 @@ def test_a_request_cannot_end_one_worker_after_another_for_ever():
     assert play.work_of(b"W9") == [[b"good"]]
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_could_not_be_sent_is_no_delivery(version):
+    play = Play(deliveries=2)
+    for number in (b"1", b"2", b"3"):
+        play.asks(b"C", number, label=mdp.build_label(b"echo", once=number != b"1"))
+    for _ in range(100):
+        play.broker.receive([b"W", *mdp.build_ready(b"echo", version, ReadyMarks(credit=3))], play.now)
+        first, *_ = play.broker.outbox()
+        play.broker.undelivered(first, play.now)
+        play.carry()
+    assert not play.got
+    play.ready(b"W", version=version, credit=3)
+    assert play.work_of(b"W") == [[b"1"], [b"2"], [b"3"]]
+
+
+def test_only_what_a_worker_got_is_charged_when_the_next_cannot_be_sent():
+    play = Play(deliveries=1)
+    play.ready(b"W", credit=2)
+    play.asks(b"C", b"1", label=mdp.build_label(b"echo", once=True))
+    play.broker.receive([b"D", *mdp.build_request(mdp.build_label(b"echo", once=True), [b"2"])], play.now)
+    [second] = play.broker.outbox()
+    play.broker.undelivered(second, play.now)
+    play.carry()
+    assert play.takes(b"C")[0][4].startswith(b"worker-lost")
+    play.ready(b"W2")
+    assert play.work_of(b"W2") == [[b"2"]]
+
+
 def test_idle_workers_get_heartbeats_and_expire_also_behind_live_ones():
     play = Play(heartbeat_s=1.0, liveness=3)
     play.ready(b"alive")

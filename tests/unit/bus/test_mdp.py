@@ -84,6 +84,24 @@ def test_signs_are_read_on_both_sides(version):
     assert not mdp.is_worker([b"id", *mdp.build_request(b"echo", [], version)])
 
 
+def test_the_form_of_majortomo_is_told_apart_by_its_frames():
+    start, client = [b"id", b"", b"MDPW02"], [b"id", b"", b"MDPC02"]
+    assert mdp.parse_at_broker([*start, b"\1", b"echo"]) == WorkerMessage(3, mdp.READY, b"echo", b"", [])
+    assert mdp.parse_at_broker([*start, b"\3", b"c", b"", b"x"]) == WorkerMessage(
+        3, mdp.PARTIAL, b"", b"c", [b"x"]
+    )
+    assert mdp.parse_at_broker([*start, b"\5"]).command == mdp.HEARTBEAT
+    assert mdp.is_worker([*start, b"?"])
+    assert mdp.parse_at_broker([*client, b"\2", b"echo", b"x"]) == ClientRequest(3, b"echo", b"echo", [b"x"])
+    for frames in ([*client, b"\1", b"echo", b"x"], [*client, b"\2"], start):
+        with pytest.raises(MalformedError):
+            mdp.parse_at_broker(frames)
+    assert mdp.build_reply(3, b"echo", [b"x"]) == [b"", b"MDPC02", b"\4", b"x"]
+    assert mdp.build_reply(3, b"echo", [b"x"], final=False) == [b"", b"MDPC02", b"\3", b"x"]
+    assert mdp.build_worker_request(3, b"c", [b"x"]) == [b"", b"MDPW02", b"\2", b"c", b"", b"x"]
+    assert mdp.build_heartbeat(3) == [b"", b"MDPW02", b"\5"]
+
+
 @given(st.lists(st.one_of(WORDS, st.binary(max_size=4)), max_size=7))
 @settings(max_examples=400)
 def test_no_frames_do_more_than_be_refused(frames):

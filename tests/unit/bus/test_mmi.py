@@ -10,7 +10,9 @@ from wayhouse.bus.broker import Broker
 
 class Asked:
     def __init__(self):
-        self.broker = Broker(topics=lambda: ["/device/a", "/log/b"])
+        self.broker = Broker(
+            topics=lambda start: [one for one in (b"/device/a", b"/log/b") if one.startswith(start)]
+        )
         for peer, name in (
             (b"1", b"localhost.fake.devices"),
             (b"2", b"localhost.fake.mmi"),
@@ -80,7 +82,8 @@ def test_figures_are_json(ask):
     info, stats = json.loads(ask(b"mmi.info")[0]), json.loads(ask(b"mmi.stats")[0])
     assert info["settings"]["heartbeat_s"] == 2.5
     assert "MDP/0.2" in info["protocols"]
-    assert stats["now"] == {"services": 3, "workers": 3, "queued": 1, "held": 0}
+    assert stats["now"] == {"services": 3, "workers": 3, "queued": 1, "held": 0, "bytes": 1}
+    assert stats["clone"] is None
     assert stats["counters"]["mmi"] == 2
     [first, *_] = json.loads(ask(b"mmi.services")[0])
     assert first == {"name": "localhost.fake.devices", "workers": 1, "idle": 1, "queued": 0}

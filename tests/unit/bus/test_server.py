@@ -1,14 +1,19 @@
+# covers: bus/server_options.py
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import zmq
 
 from wayhouse.bus import mdp, server
+from wayhouse.bus.drivers.clone_sockets import Endpoints
+from wayhouse.bus.kvmsg import Form, KVMsg
+from wayhouse.bus.publisher import KvPublisherClient, KvSubscriberClient
 
 WAIT_MS = 5000
 
@@ -106,9 +111,58 @@ def test_the_settings_hold(tmp_path):
         )
 
 
+def test_keys_survive_a_restart_and_are_told_of(tmp_path):
+    arguments = ("--data", str(tmp_path / "data"), "--save-every", "0.1")
+    with Bus(tmp_path, *arguments) as bus:
+        publisher = KvPublisherClient(endpoints=Endpoints(*bus.endpoints[2:5]))
+        publisher.send("device", "lamp", "on")
+        publisher.send("device", "passing", "x", ttl_s=60)
+        client = bus.peer(bus.endpoints[0])
+        while bus.ask(client, b"mmi.helper.topics", b"/device/p") != [b"/device/passing", b"200"]:
+            pass
+        publisher.destroy()
+        bus.process.kill() if _is_written(tmp_path / "data") else pytest.fail("not on disk")
+    (tmp_path / "notify").unlink()
+    with Bus(tmp_path, *arguments) as bus:
+        client = bus.peer(bus.endpoints[0])
+        assert bus.ask(client, b"mmi.helper.topics") == [b"/device/lamp", b"200"]
+        subscriber = KvSubscriberClient(subtree="device", endpoints=Endpoints(*bus.endpoints[2:5]), speed=5.0)
+        assert {key: one.body for key, one in subscriber.kvmap.items()} == {"/device/lamp": b"on"}
+        clone = json.loads(bus.ask(client, b"mmi.stats")[0])["clone"]
+        assert (clone["keys"], clone["subscribers"]) == (1, 1)
+        subscriber.destroy()
+
+
+def _is_written(folder):
+    """Whether something is on disk, within some seconds."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if any(b"/device/lamp" in path.read_bytes() for path in folder.iterdir()):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_other_forms_of_the_clone(tmp_path):
+    with Bus(tmp_path, "--clone-form", "raspy", "--subscribed", "0") as bus:
+        *_, updates, _, subscribed = bus.endpoints
+        publisher = bus.context.socket(zmq.PUB)
+        publisher.connect(subscribed)
+        follower = bus.context.socket(zmq.SUB)
+        follower.subscribe(b"/a/")
+        follower.connect(updates)
+        end = time.monotonic() + 10
+        while not follower.poll(20):
+            assert time.monotonic() < end
+            publisher.send_multipart(KVMsg(0, "/a/b", b"1").to_frames(Form.SIMPLE))
+        key, sequence, body = follower.recv_multipart()
+        assert (key, len(sequence), body) == (b"/a/b", 4, b"1")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("--save-every", "0"),
         ("--address", "nowhere.invalid"),
         ("--mechanism", "curve"),
         ("--mechanism", "plain", "--credentials", "/nonexistent"),

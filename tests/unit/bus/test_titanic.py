@@ -160,6 +160,19 @@ def test_a_lost_connection_sends_again_but_not_once() -> None:
     assert [send.seq for send in turn(dispatcher, 5.0)] == [1]
 
 
+def test_brokers_that_end_one_after_another_cost_a_request_nothing() -> None:
+    dispatcher = make(lanes_per_service=3)
+    for seq in range(1, 4):
+        dispatcher.add(waiting(seq))
+    now = 0.0
+    for _ in range(100):
+        assert [send.seq for send in turn(dispatcher, now)] == [1, 2, 3]
+        now += 0.01
+        dispatcher.lose_all(now)
+        dispatcher.go_on(knows_refusals=True)
+    assert dispatcher.events() == []
+
+
 @pytest.mark.parametrize("reason", [QUEUE_FULL, EXPIRED])
 def test_what_no_worker_got_is_sent_again_even_once(reason: bytes) -> None:
     dispatcher = make()

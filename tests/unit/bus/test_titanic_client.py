@@ -1,6 +1,6 @@
 """The two clients against real processes."""
 
-# covers: bus/async_titanic_client.py, bus/drivers/caller.py
+# covers: bus/async_titanic_client.py
 
 from __future__ import annotations
 
@@ -85,10 +85,36 @@ def test_no_host_the_default_payload_and_a_plain_request(bus: Bus, client: Titan
 
 def test_once_and_ttl(bus: Bus, client: TitanicClient) -> None:
     uuid = client.request("nobody", "x", once=True, ttl_s=0.3)
-    bus.until(lambda: (client.check(), client._book.pending() == [])[1])
+    bus.until(lambda: (client.check(), client._talks.book.pending() == [])[1])
     with pytest.raises(ServerError, match="expired"):
         client.take(uuid)
     assert client.take(uuid) is None
+
+
+def test_a_uuid_of_the_clients_choice_is_done_once(bus: Bus, client: TitanicClient) -> None:
+    worker, done = bus.worker(b"host.echo"), Counter[bytes]()
+    chosen = "c0ffee" + "0" * 26
+    called: list[Any] = []
+    for _ in range(2):
+        assert (
+            client.request("echo", "x", uuid=chosen, once=True, callback=lambda *given: called.append(given))
+            == chosen
+        )
+    with pytest.raises(ClientError, match="another"):
+        client.request("echo", "y", uuid=chosen, once=True)
+    bus.until(lambda: (work(worker, done), client.check(), called)[2])
+    assert client.take(chosen) == [b"did x"]
+    later = TitanicClient(bus.endpoint, "host")
+    assert later.request("echo", "x", uuid=chosen, once=True) == chosen, "it was closed, and is known still"
+    later.check()
+    with pytest.raises(ClientError, match="400"):
+        later.take(chosen)
+    with pytest.raises(ClientError, match="32"):
+        later.request("echo", "x", uuid="../../etc/passwd")
+    later.destroy()
+    work(worker, done)
+    assert done == {b"x": 1}
+    assert len(called) == 1
 
 
 def test_errors(bus: Bus, client: TitanicClient) -> None:
@@ -125,8 +151,9 @@ def test_a_titanic_that_knows_no_marks(tmp_path: Path) -> None:
     thread.join(10)
     assert uuids == ["ab" * 16]
     assert asked == [[b"host.echo", b"x"]]
-    with pytest.raises(ClientError, match="once"):
-        client.request("echo", "x", once=True)
+    for marks in ({"once": True}, {"uuid": "ab" * 16}):
+        with pytest.raises(ClientError, match="once"):
+            client.request("echo", "x", **marks)  # type: ignore[arg-type]
     client.destroy()
     bus.close()
 
@@ -139,11 +166,12 @@ async def test_the_asyncio_client(bus: Bus) -> None:
     uuids = await asyncio.gather(
         *(client.request("echo", f"{n}", callback=lambda *given: called.append(given[0])) for n in range(5))
     )
-    refused = await client.request("nobody", "x", ttl_s=0.1)
+    refused = await client.request("nobody", "x", ttl_s=0.1, uuid="ab" * 16)
+    assert refused == await client.request("nobody", "x", ttl_s=0.1, uuid=b"ab" * 16)
     assert client.status(uuids[0]) == b"300"
     for _ in range(500):
         work(worker, done)
-        if len(called) == 5 and refused not in [uuid.hex() for uuid in client._book.pending()]:
+        if len(called) == 5 and refused not in [uuid.hex() for uuid in client._talks.book.pending()]:
             break
         await asyncio.sleep(0.02)
     assert sorted(called) == [[b"did %d" % n] for n in range(5)]

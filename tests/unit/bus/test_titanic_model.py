@@ -72,7 +72,7 @@ def test_an_order_with_marks_is_what_was_labelled() -> None:
         [b"\0once"],
         [b"echo\0"],
         [b"echo\0twice"],
-        [b"echo\0id=1"],
+        [b"echo\0uuid=1"],
         [b"echo\0ttl=0"],
         [b"echo\0ttl=inf"],
     ],

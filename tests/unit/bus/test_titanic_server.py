@@ -99,7 +99,7 @@ MALFORMED = [
     (b"titanic.request", [b"x" * 300, b""]),
     (b"titanic.request", [b"echo\0never\0", b""]),
     (b"titanic.request", [b"echo\0ttl=-1", b""]),
-    (b"titanic.request", [b"echo\0id=../../etc/passwd", b""]),
+    (b"titanic.request", [b"echo\0uuid=../../etc/passwd", b""]),
     (b"titanic.reply", [b"../../../etc/passwd"]),
     (b"titanic.reply", [b"\xff" * 32]),
     (b"titanic.reply", []),

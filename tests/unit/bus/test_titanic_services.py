@@ -65,6 +65,13 @@ def test_asking_again_with_an_id_is_not_asking_twice(desk: Desk) -> None:
     assert desk.ask(b"titanic.request", label, b"a") == [b"200", b"75" * 16]
     assert len(desk.services.accepted) == 1
     assert desk.ask(b"titanic.request", label, b"b") == [b"400", TAKEN]
+    (waiting,) = desk.services.accepted
+    desk.store.finish(waiting.seq, [b"done"], 0.0, is_answer=True)
+    assert desk.ask(b"titanic.request", label, b"a") == [b"200", b"75" * 16]
+    assert desk.ask(b"titanic.close", b"75" * 16) == [b"200"]
+    assert desk.ask(b"titanic.request", label, b"a") == [b"200", b"75" * 16]
+    assert desk.ask(b"titanic.reply", b"75" * 16) == [b"400"]
+    assert len(desk.services.accepted) == 1
 
 
 def test_status_of_many(desk: Desk) -> None:

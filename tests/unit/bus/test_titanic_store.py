@@ -55,8 +55,8 @@ def test_a_reply_is_kept_until_closed(tmp_path: Path) -> None:
     assert store.reply_of(uuid) == (True, [b"done", b""])
     assert not list(store.unfinished())
     assert store.counts() == {"requests": 1, "replies": 1}
-    assert store.close_request(uuid) == waiting.seq
-    assert store.close_request(uuid) is None
+    assert store.close_request(uuid, 0.0) == waiting.seq
+    assert store.close_request(uuid, 0.0) is None
     assert store.reply_of(uuid) is None
     assert store.counts() == {"requests": 0, "replies": 0}
     store.finish(waiting.seq, [b"late"], 0.0, is_answer=True)
@@ -146,8 +146,36 @@ def test_it_says_when_it_is_full(tmp_path: Path) -> None:
     uuids = [added(store, b"x" * 10_000)[0] for _ in range(40)]
     assert store.is_full
     for uuid in uuids:
-        store.close_request(uuid)
+        store.close_request(uuid, 0.0)
     assert not store.is_full
+    store.close()
+
+
+def test_a_uuid_is_known_for_some_time_after_it_was_closed(tmp_path: Path) -> None:
+    store = opened(tmp_path, closed_ttl_s=100.0, max_closed=3)
+    uuids = [added(store)[0] for _ in range(5)]
+    for second, uuid in enumerate(uuids):
+        assert not store.was_closed(uuid, 0.0)
+        store.close_request(uuid, float(second))
+    assert store.was_closed(uuids[0], 99.0)
+    assert not store.was_closed(uuids[0], 100.0)
+    assert store.sweep_closed(50.0) == 2
+    assert [store.was_closed(uuid, 50.0) for uuid in uuids] == [False, False, True, True, True]
+    assert store.sweep_closed(103.0) == 2
+    assert store.sweep_closed(200.0) == 1
+    assert store.sweep_closed(200.0) == 0
+    store.close()
+
+
+def test_a_file_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    uuid, _ = added(store)
+    store.connection.execute("DROP TABLE closed")
+    store.connection.execute("PRAGMA user_version=1")
+    store.close()
+    store = opened(tmp_path)
+    store.close_request(uuid, 0.0)
+    assert store.was_closed(uuid, 1.0)
     store.close()
 
 

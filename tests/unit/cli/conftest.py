@@ -21,6 +21,7 @@ from wayhouse.base.tasks import Tasks
 from wayhouse.chutes.engines.fake import FakeEngine
 from wayhouse.chutes.model import ChuteSettings
 from wayhouse.cli.main import main
+from wayhouse.devices.drivers.settings import DeviceSettings
 from wayhouse.gateway import certificate
 from wayhouse.gateway.assemble import assemble
 from wayhouse.gateway.listeners import bind_tcp, bind_unix, server
@@ -69,7 +70,9 @@ class Running:
         self.fingerprint = certificate.fingerprint(cert)
         listen = self.http.removeprefix("http://")
         settings = Settings(
-            gateway=GatewaySettings(listen=listen), chutes=ChuteSettings(settle_s=0.0, min_free_bytes=0)
+            gateway=GatewaySettings(listen=listen),
+            chutes=ChuteSettings(settle_s=0.0, min_free_bytes=0),
+            devices=DeviceSettings(fake=True, onewire=""),
         )
         database = Database(paths.data / "wayhouse.db")
         async with Tasks() as tasks:
@@ -88,6 +91,7 @@ class Running:
             await gateway.access.start(PASSWORD)
             await gateway.ledger.start()
             self.ledger, self.chutes = gateway.ledger, gateway.chutes
+            self.devices = gateway.rooms.devices
             servers = [
                 (server(gateway.app), [tcp, bind_unix(paths.socket, 0o660)]),
                 (server(gateway.app, certificate=cert, key=key), [tls]),
@@ -192,3 +196,26 @@ def app(cli, folder):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
+
+
+@pytest.fixture
+def house(gateway):
+    """The fake house, looked at and polled once; afterwards nothing of it is left."""
+    server = gateway.devices._servers["fake"]
+    gateway.do(server.scan())
+    gateway.do(server.round())
+    yield gateway
+    for device in gateway.devices.all():
+        gateway.do(gateway.devices.delete(device.id))
+
+
+@pytest.fixture
+def device(cli, house):
+    """Runs a `wayhouse device` command that works."""
+
+    def run(*words: object) -> Result:
+        result = cli("device", *words)
+        assert result.code == 0, result
+        return result
+
+    return run

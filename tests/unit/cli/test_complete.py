@@ -2,7 +2,7 @@ import pytest
 import typer
 
 from wayhouse.cli import choice
-from wayhouse.cli.complete import chute_names
+from wayhouse.cli.complete import chute_names, device_names
 from wayhouse.cli.main import app as commands
 
 
@@ -27,6 +27,12 @@ def test_names_come_from_the_gateway(context, app, gateway):
     assert chute_names(found, "") == ["hello"]
     assert chute_names(found, "he") == ["hello"]
     assert chute_names(found, "x") == []
+
+
+def test_devices_too(context, house):
+    found = context("--data", str(house.base))
+    assert device_names(found, "") == ["boiler", "hall", "lamp", "roof", "rtc", "tv"]
+    assert device_names(found, "la") == ["lamp"]
 
 
 def test_without_a_gateway_nothing_is_said(context, capsys):

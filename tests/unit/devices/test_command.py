@@ -106,6 +106,7 @@ def test_description():
         "unit": "%",
         "readonly": False,
         "writeonly": False,
+        "idempotent": True,
         "datasource": "GAUGE",
         "schema": {"type": "integer", "minimum": 0, "maximum": 100},
     }

@@ -11,11 +11,21 @@ from wayhouse.devices.types.sensor import SensorTemperature, SensorWind
 
 def test_the_types_that_ship():
     assert standard_register().oids() == [
+        "button",
         "clock",
         "dimmer",
         "media.camera",
         "media.tv",
+        "number",
+        "sensor.binary",
+        "sensor.energy",
+        "sensor.humidity",
+        "sensor.light",
+        "sensor.number",
+        "sensor.power",
+        "sensor.pressure",
         "sensor.temperature",
+        "sensor.text",
         "sensor.wind",
         "switch",
     ]

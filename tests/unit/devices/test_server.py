@@ -7,6 +7,7 @@ from wayhouse.base.errors import UnavailableError
 from wayhouse.base.tasks import Tasks
 from wayhouse.devices.drivers.fake import FakeDriver
 from wayhouse.devices.intake import Intake
+from wayhouse.devices.log import DeviceLog
 from wayhouse.devices.model import (
     DeviceChanged,
     DeviceGoneError,
@@ -19,7 +20,9 @@ from wayhouse.devices.readings import Readings
 from wayhouse.devices.register import standard_register
 from wayhouse.devices.roster import Roster
 from wayhouse.devices.server import Pace, Server
+from wayhouse.devices.service import Devices
 from wayhouse.devices.store import DeviceStore
+from wayhouse.devices.told import Fact, Gone
 
 
 class Moody(FakeDriver):
@@ -53,7 +56,7 @@ def moody():
 @pytest.fixture
 def server(database, events, clock, moody):
     roster = Roster(DeviceStore(database), standard_register())
-    intake = Intake("here", Readings(database), events)
+    intake = Intake("here", Readings(database), DeviceLog(database), events)
     return Server(moody, roster, intake, clock, Pace(call_limit_s=0.05))
 
 
@@ -201,7 +204,7 @@ async def test_it_runs_as_a_task(server, events):
 async def test_a_device_that_cannot_join_does_not_keep_the_others_out(database, events, clock, caplog):
     odd = FakeDriver([Found("a/b", "switch"), Found("x", "nothing"), Found("good", "switch")])
     roster = Roster(DeviceStore(database), standard_register())
-    server = Server(odd, roster, Intake("here", Readings(database), events), clock)
+    server = Server(odd, roster, Intake("here", Readings(database), DeviceLog(database), events), clock)
     await server.scan()
     await server.scan()
     assert [one.device.name for one in roster.all()] == ["good"]
@@ -211,7 +214,7 @@ async def test_a_device_that_cannot_join_does_not_keep_the_others_out(database, 
 async def test_two_of_a_name_get_a_number(database, events, clock):
     twins = FakeDriver([Found("a", "switch", {"name": "lamp"}), Found("b", "switch", {"name": "lamp"})])
     roster = Roster(DeviceStore(database), standard_register())
-    await Server(twins, roster, Intake("here", Readings(database), events), clock).scan()
+    await Server(twins, roster, Intake("here", Readings(database), DeviceLog(database), events), clock).scan()
     assert [one.device.name for one in roster.all()] == ["lamp", "lamp 2"]
 
 
@@ -221,3 +224,38 @@ async def test_after_a_button_the_device_is_looked_at_again(server):
     await server.write(tv, "volume.up", value=True)
     await server.round()
     assert tv.values["volume.level"].value == 1
+
+
+class Teller(FakeDriver):
+    """A fake whose devices speak up."""
+
+    def listen(self, listener):
+        self.listener = listener
+
+
+async def test_what_devices_say_unasked(database, events, clock):
+    teller = Teller()
+    devices = Devices(database, events, clock, [teller], hostname="here")
+    server = devices._servers["fake"]
+    await server.round()
+    for told, hears in (
+        (Fact("lamp", "power", value=True), True),
+        (Gone("lamp", "It is asleep."), True),
+        (Fact("lamp", "power", value=False), False),
+        (Fact("lamp", "power", "rubbish"), False),
+        (Fact("lamp", "nothing", 1), False),
+        (Fact("nobody", "power", value=True), False),
+    ):
+        await server.hear(told)
+        assert devices.last("lamp", "power").value is hears
+    async with Tasks() as tasks:
+        tasks.spawn(server.listen(), name="listen")
+        teller.listener.told("lamp", "power", True)
+        teller.listener.gone("hall", "It is asleep.")
+        teller.listener.look()
+        while server._next_scan:
+            await asyncio.sleep(0)
+    assert devices.last("lamp", "power").value is True
+    assert devices.get("hall").reason == "It is asleep."
+    await server.round()
+    assert devices.get("hall").is_available, "what is seen again after it was gone is back"

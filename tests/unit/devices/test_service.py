@@ -1,5 +1,6 @@
 import pytest
 
+from wayhouse.base.errors import BadInputError
 from wayhouse.base.tasks import Tasks
 from wayhouse.devices.drivers.fake import FakeDriver
 from wayhouse.devices.model import (
@@ -168,3 +169,77 @@ async def test_started_as_tasks(database, events, clock):
             devices.start(tasks)
             assert (await anext(facts)).fullname.startswith("localhost.fake.")
     devices.close()
+
+
+async def test_what_happened_is_in_its_log_with_who_did_it(devices, fake):
+    await devices.command("lamp", "power", value=True, who="ann")
+    await devices.rename("lamp", "light", who="bob")
+    await devices.configure("light", {"name": "light", "password": "secret", "poll": 5}, who="bob")
+    await devices.command("light", "poll", 7, who="ann")
+    fake.unplug("lamp")
+    with pytest.raises(DeviceGoneError):
+        await devices.command("light", "power", value=False, who="ann")
+    told = [(one.kind, one.who, one.text) for one in reversed(devices.log("light"))]
+    assert [one[:2] for one in told] == [
+        ("added", ""), ("available", ""), ("command", "ann"), ("renamed", "bob"), ("configured", "bob"),
+        ("configured", "ann"), ("unavailable", ""), ("failed", "ann"),
+    ]  # fmt: skip
+    assert told[2][2] == "power = true"
+    assert told[4][2] == "Changed: password, poll."
+    assert "unplugged" in told[7][2]
+    await devices.delete("light")
+    with pytest.raises(NoSuchDeviceError):
+        devices.log("light")
+
+
+async def test_several_histories_have_the_same_steps(devices, clock):
+    for _ in range(3):
+        clock.advance(60)
+        await devices.command("boiler", "value")
+        await devices.command("roof", "direction")
+    now = clock.wall()
+    graph = devices.graph(["boiler", "/device/here.fake.roof/direction", "hall"], now - 3600, now)
+    assert [(one.title, one.unit) for one in graph.lines] == [
+        ("boiler", "°C"), ("roof direction", "°"), ("hall level", "%"),
+    ]  # fmt: skip
+    assert {bucket.step_s for line in graph.lines for bucket in line.buckets} == {60}
+    with pytest.raises(BadInputError):
+        devices.graph([], 0, 1)
+    with pytest.raises(BadInputError):
+        devices.graph(["boiler"] * 99, 0, 1)
+
+
+def test_a_full_name_finds_the_device_and_its_sub_devices(devices):
+    assert devices.get("here.fake.boiler").name == "boiler"
+    assert "level" in devices.commands("here.fake.tv.volume")
+    for wrong in ("here.zwave.boiler", "there.fake.boiler", "here.fake", "here.fake.tv.nothing", "here."):
+        with pytest.raises(NoSuchDeviceError):
+            devices.get(wrong)
+
+
+def test_the_main_command(devices):
+    assert [devices.main_command(one) for one in ("boiler", "lamp", "tv-volume")] == [
+        "value",
+        "power",
+        "level",
+    ]
+    assert devices.path_of("tv-volume", "level") == "volume.level"
+
+
+async def test_a_driver_is_counted(devices):
+    await devices.command("hall", "level", 4)
+    counts = devices.counts("fake")
+    assert (counts["devices"], counts["commands"], counts["failures"]) == (6, 1, 0)
+    assert devices.is_well("fake")
+    with pytest.raises(NoSuchDriverError):
+        devices.is_well("zwave")
+
+
+async def test_what_waits_is_kept_when_asked_and_at_the_end(devices, database, clock, events):
+    await devices.keep()
+    journal = "SELECT count(*) FROM reading_journal"
+    before = database.read(journal)[0][0]
+    await devices.command("boiler", "value")
+    devices.close()
+    await database.write(lambda _: None)
+    assert database.read(journal)[0][0] == before + 1

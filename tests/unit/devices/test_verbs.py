@@ -51,6 +51,28 @@ async def test_new_rename_delete(verbs):
     assert (await ask(verbs, "info", device_id))[-1] == "404"
 
 
+async def test_the_main_value_and_what_was_last_known(verbs, clock):
+    assert (await ask(verbs, "get", "boiler")) == (await ask(verbs, "get", "boiler", "value"))
+    assert await ask(verbs, "get", "tv-volume") == await ask(verbs, "get", "tv-volume", "level")
+    assert json.loads((await ask(verbs, "last", "lamp"))[0]) == {
+        "value": False, "time": clock.wall(), "unit": "",
+    }  # fmt: skip
+
+
+async def test_moving_resetting_and_the_log_of_it(verbs, devices):
+    device_id = devices.get("lamp").id
+    assert await ask(verbs, "move", "lamp", "kitchen") == [device_id, "200"]
+    assert await ask(verbs, "set", "lamp", "power", "true") == ["true", "200"]
+    assert await ask(verbs, "reset", "lamp") == ["200"]
+    assert await ask(verbs, "last", "lamp") == ["null", "200"]
+    told, status = await ask(verbs, "log", "lamp", "2")
+    assert status == "200"
+    assert [(one["kind"], one["text"], one["who"]) for one in json.loads(told)] == [
+        ("reset", "Failures and last values are forgotten.", "the bus"),
+        ("command", "power = true", "the bus"),
+    ]
+
+
 async def test_templates(verbs):
     one, _ = await ask(verbs, "template", "switch")
     everything, _ = await ask(verbs, "template")
@@ -68,6 +90,9 @@ async def test_readings(verbs, clock):
     ("frames", "status"),
     [
         ((), "500"),
+        (("move", "hall"), "500"),
+        (("reset", "nobody"), "404"),
+        (("log", "hall", "x"), "400"),
         (("get",), "500"),
         (("get", "hall", "level", "x"), "500"),
         (("get", "nobody", "level"), "404"),
@@ -95,7 +120,21 @@ async def test_devices_of_other_drivers_are_not_found(devices):
     assert (await ask(DeviceVerbs(devices, "onewire"), "list_keys"))[-1] == "404"
 
 
-VERBS = [b"info", b"get", b"set", b"config", b"poll", b"new", b"rename", b"template", b"readings"]
+VERBS = [
+    b"last",
+    b"move",
+    b"reset",
+    b"log",
+    b"info",
+    b"get",
+    b"set",
+    b"config",
+    b"poll",
+    b"new",
+    b"rename",
+    b"template",
+    b"readings",
+]
 FRAMES = st.sampled_from(
     [b"boiler", b"tv-volume", b"value", b"level", b"0", b"-1", b"{}", b"\xff"]
 ) | st.binary(max_size=20)

@@ -18,6 +18,17 @@ def test_the_folder_is_private_and_goes_away():
     assert not folder.exists()
 
 
+async def test_the_example_scenarios_are_awake_once(tmp_path):
+    async with house(tmp_path, engine=FakeEngine(serve=True)) as one:
+        rooms = one.gateway.rooms
+        for _ in range(2):
+            await demo.furnish(one.gateway)
+        assert {name: found.conf.active for name, found in rooms.scenarios.scenarios.items()} == {
+            "warm hall": True
+        }
+        assert list(rooms.crons.jobs) == ["tea"]
+
+
 async def test_the_examples_are_installed_once_and_removed(tmp_path):
     async with house(tmp_path, engine=FakeEngine(serve=True)) as one:
         await demo.furnish(one.gateway)

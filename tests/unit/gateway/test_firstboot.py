@@ -16,7 +16,9 @@ GATEWAY = SimpleNamespace(
 
 
 def said(first=None, *, host="127.0.0.1", tls=None, data=None):
-    return banner(first, GATEWAY, host=host, port=8080, tls=tls, options_data=data)
+    return banner(
+        first, GATEWAY, host=host, port=8080, tls=tls, bus="tcp://127.0.0.1:5514", options_data=data
+    )
 
 
 def test_the_first_time_it_says_how_to_get_in():
@@ -35,6 +37,7 @@ def test_later_it_holds_no_secret():
     assert "code=" not in text
     assert "docker (27)" in text
     assert "note: No memory limits here." in text
+    assert "tcp://127.0.0.1:5514" in text
 
 
 @pytest.mark.parametrize(

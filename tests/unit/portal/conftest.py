@@ -13,6 +13,8 @@ import pytest
 
 from tests.unit.portal.browser import Browser
 from wayhouse.access.model import AccessSettings, Identity, Role
+from wayhouse.automation.runs import RunChanged
+from wayhouse.automation.scenario_service import ScenarioManager
 from wayhouse.base.clock import SystemClock
 from wayhouse.base.database import Database
 from wayhouse.base.events import Events
@@ -20,6 +22,9 @@ from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
 from wayhouse.chutes.engines.fake import FakeEngine
 from wayhouse.chutes.model import ChuteSettings
+from wayhouse.devices.drivers.settings import DeviceSettings
+from wayhouse.devices.model import DeviceView
+from wayhouse.devices.service import Devices
 from wayhouse.gateway.assemble import Gateway, assemble
 from wayhouse.gateway.settings import Settings
 
@@ -42,8 +47,11 @@ services:
 class House:
     """The gateway of a test. `browser()` is signed in as the first user, `stranger()` is nobody."""
 
-    def __init__(self, gateway: Gateway, engine: FakeEngine, link_code: str, database: Database) -> None:
+    def __init__(
+        self, gateway: Gateway, engine: FakeEngine, link_code: str, database: Database, events: Events
+    ) -> None:
         self.gateway = gateway
+        self.events = events
         self.engine = engine
         self.link_code = link_code
         self._database = database
@@ -69,6 +77,30 @@ class House:
         )
         assert reply.status_code == 200, reply.text
         return await self.done(reply.json()["change_id"])
+
+    @property
+    def devices(self) -> Devices:
+        return self.gateway.rooms.devices
+
+    async def look(self) -> None:
+        """Have the driver find its devices, and ask each of them once."""
+        await self.devices._servers["fake"].round()
+
+    async def device(self, name: str) -> DeviceView:
+        """Of the small house of the fake driver, as it is now."""
+        if not self.devices.all():
+            await self.look()
+        return self.devices.get(name)
+
+    async def over(self, run_id: str) -> None:
+        """Return once a scenario's run has ended."""
+        scenarios = self.gateway.rooms.scenarios
+        with self.events.subscribe(RunChanged) as changes:
+            if scenarios.trace(run_id).run.ended is None:
+                async with asyncio.timeout(20):
+                    async for change in changes:
+                        if change.run.id == run_id and change.run.ended is not None:
+                            return
 
     async def written(self) -> None:
         """Return once what is written in the background (the audit log) is on disk."""
@@ -98,6 +130,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     settings = Settings(
         access=AccessSettings(argon2_memory_kib=8, argon2_time=1),
         chutes=ChuteSettings(settle_s=0.0, web_wait_s=0.0, min_free_bytes=0),
+        devices=DeviceSettings(fake=True),
     )
     engine = FakeEngine(serve=True)
     database = Database(paths.data / "test.db")
@@ -110,9 +143,18 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             first = await gateway.access.start(PASSWORD)
             assert first is not None
             await gateway.ledger.start()
-            house = House(gateway, engine, first.link_code, database)
+            house = House(gateway, engine, first.link_code, database, parts["events"])
             yield house
             await gateway.forward.close()
             await engine.close()
     finally:
         database.close()
+
+
+@pytest.fixture
+async def scenarios(house: House) -> AsyncIterator[ScenarioManager]:
+    """Those of the house, watching and able to run."""
+    found = house.gateway.rooms.scenarios
+    found.start()
+    yield found
+    await found.stop()

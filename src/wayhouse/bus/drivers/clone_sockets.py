@@ -16,6 +16,7 @@ import zmq
 
 from wayhouse.base.clock import SystemClock
 from wayhouse.bus.clone import Clone, Limits, Refused, Stalled
+from wayhouse.bus.clone_store import CloneStore
 from wayhouse.bus.drivers import listening
 from wayhouse.bus.drivers.frames import AnySocket, drain, send
 from wayhouse.bus.drivers.zap import Security
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_HWM = 4000
 SEQUENCES_PER_SECOND = 1 << 20
+LONGEST_UNNOTED_S = 600
 SLACK = MAX_KEY_BYTES + MAX_PROPERTIES_BYTES + 1024
 
 
@@ -46,8 +48,8 @@ class Endpoints(msgspec.Struct, frozen=True):
 
 
 class CloneSockets:
-    """Raises `EndpointError` when an address cannot be bound; port 0 binds a free one, which `endpoints` then names. `hwm` is how
-    many updates wait for one slow subscriber, at most. `adopted` are listening descriptors of a predecessor, by endpoint."""
+    """Raises `EndpointError` when an address cannot be bound; port 0 binds a free one, which `endpoints` then names. `adopted` are listening descriptors of a predecessor, by endpoint. What is in
+    `store` is there from the start; to write it is for others."""
 
     def __init__(
         self,
@@ -59,19 +61,22 @@ class CloneSockets:
         limits: Limits | None = None,
         security: Security | None = None,
         adopted: Mapping[str, int] | None = None,
-        hwm: int = 50_000,
+        store: CloneStore | None = None,
     ) -> None:
         self._now = now
         self._limits = limits or Limits()
+        first = _first_sequence(form, 0 if store is None else store.sequence())
         self.clone = Clone(
-            os.urandom(16), now, form=form, sequence=_first_sequence(form), limits=self._limits
+            os.urandom(16), now, form=form, sequence=first, limits=self._limits, keeps=store is not None
         )
+        if store is not None:
+            self.clone.restore(store.items())
         self._security = security or Security()
         self._adopted = adopted or {}
         self._listeners: dict[str, sockets.socket] = {}
         self._refused = 0
         self._snapshot = _router(context)
-        self._publisher = _publisher(context, hwm)
+        self._publisher = _publisher(context, self._limits.hwm)
         self._collectors = [_collector(context, zmq.PULL, self._limits)]
         if endpoints.subscribed is not None:
             self._collectors.append(_collector(context, zmq.SUB, self._limits))
@@ -183,9 +188,9 @@ def _router(context: zmq.Context[AnySocket]) -> AnySocket:
 
 
 def _publisher(context: zmq.Context[AnySocket], hwm: int) -> AnySocket:
-    """Verbose: each new subscriber is told of, so that it gets its beat at once."""
+    """Verbose: each subscriber that comes or goes is told of, so that it gets its beat at once, and all are counted."""
     socket = context.socket(zmq.XPUB)
-    socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+    socket.setsockopt(zmq.XPUB_VERBOSER, 1)
     socket.setsockopt(zmq.SNDHWM, hwm)
     socket.setsockopt(zmq.MAXMSGSIZE, SLACK)
     return socket
@@ -200,6 +205,12 @@ def _collector(context: zmq.Context[AnySocket], kind: int, limits: Limits) -> An
     return socket
 
 
-def _first_sequence(form: Form) -> int:
-    """Above all of an earlier run, as long as the wall clock did not go back; RasPy's 4 bytes have no room for that."""
-    return 0 if form is Form.RASPY else int(SystemClock().wall()) * SEQUENCES_PER_SECOND
+def _first_sequence(form: Form, last: int) -> int:
+    """Above all of an earlier run, as long as the wall clock did not go back or what was noted last (`last`) is known; RasPy's 4
+    bytes have no room for that."""
+    if form is Form.RASPY:
+        return 0
+    return (
+        max(int(SystemClock().wall()), last // SEQUENCES_PER_SECOND + LONGEST_UNNOTED_S)
+        * SEQUENCES_PER_SECOND
+    )

@@ -12,6 +12,7 @@ import zmq
 
 from wayhouse.bus.commands import Command, Open
 from wayhouse.bus.drivers.frames import AnySocket, send
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import EndpointError
 
 FAREWELL_MS = 500
@@ -25,7 +26,9 @@ class Dealer:
         context: zmq.Context[AnySocket],
         address: str,
         on_swap: Callable[[AnySocket | None, AnySocket | None], object] | None = None,
+        keys: Keys = NO_KEYS,
     ) -> None:
+        self._keys = keys
         self._context = context
         self._address = address
         self._on_swap = on_swap
@@ -38,6 +41,7 @@ class Dealer:
         new.setsockopt(zmq.SNDHWM, 0)
         new.setsockopt(zmq.RCVHWM, 0)
         try:
+            self._keys.apply(new, self._address)
             new.connect(self._address)
         except zmq.ZMQError as error:
             new.close()
@@ -51,9 +55,9 @@ class Dealer:
             elif self.socket is not None:
                 send(self.socket, command.frames)
 
-    def close(self) -> None:
-        """What was sent has half a second to leave, while the context ends."""
-        self._swap(None, FAREWELL_MS)
+    def close(self, *, farewell_ms: int = FAREWELL_MS) -> None:
+        """What was sent has that long to leave, while the context ends."""
+        self._swap(None, farewell_ms)
 
     def _swap(self, new: AnySocket | None, linger_ms: int) -> None:
         old, self.socket = self.socket, new

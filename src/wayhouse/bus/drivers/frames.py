@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 
 import zmq
 from zmq.backend import Socket as Backend
+from zmq.backend import zmq_poll
 
 AnySocket = zmq.Socket[bytes]
 
 BATCH = 256
 """Messages taken from one socket before the others and the clock get their turn."""
 _NOW, _NOW_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK) | int(zmq.SNDMORE)
-_EVENTS, _IN = int(zmq.EVENTS), int(zmq.POLLIN)
-_receive, _send, _get = Backend.recv, Backend.send, Backend.get
+_IN = int(zmq.POLLIN)
+_receive, _send = Backend.recv, Backend.send
 
 
 def receive(socket: AnySocket) -> list[bytes] | None:
@@ -58,4 +59,5 @@ def send(socket: AnySocket, frames: Sequence[bytes]) -> bool:
 
 
 def is_readable(socket: AnySocket) -> bool:
-    return bool(int(_get(socket, _EVENTS)) & _IN)
+    """Polling one socket for no time costs half of asking for its `EVENTS`, whose option pyzmq looks up as an enum."""
+    return bool(zmq_poll([(socket, _IN)], 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ class Part(Protocol):
     def tick(self, now: float) -> None: ...
 
     def deadline(self) -> float | None:
-        """When `tick` is due."""
+        """When `tick` is due, whatever was readable; now or before: at once."""
         ...
 
     def close(self, now: float) -> None: ...
@@ -61,17 +62,16 @@ class Loop:
         owners: dict[Any, Part] = {source: part for part in self._parts for source in part.sockets()}
         watched: Any = [*((source, POLLIN) for source in owners), (self._wakers[0], POLLIN)]
         try:
-            wait_s = self._turn([], time.monotonic())
+            wait_ms = self._turn(time.monotonic())
             while not self._stopped:
-                ready: list[tuple[Any, int]] = zmq_poll(watched, int(1000 * wait_s) + 1)
-                now, active = time.monotonic(), []
+                ready: list[tuple[Any, int]] = zmq_poll(watched, wait_ms)
+                now = time.monotonic()
                 for source, _ in ready:
                     if (part := owners.get(source)) is None:
                         self._drain()
                     else:
                         _guarded(part.readable, source, now)
-                        active.append(part)
-                wait_s = self._turn(active, now)
+                wait_ms = self._turn(now)
         finally:
             self.close()
 
@@ -84,17 +84,18 @@ class Loop:
         for fd in wakers:
             os.close(fd)
 
-    def _turn(self, active: list[Part], now: float) -> float:
-        """The ticks of those that had messages or whose time has come; the seconds until the next is due."""
-        wait_s = LONGEST_S
+    def _turn(self, now: float) -> int:
+        """The ticks of those whose time has come; the milliseconds until the next is due, rounded up, so that nothing is looked at
+        again and again just before its time."""
+        next_at = now + LONGEST_S
         for part in self._parts:
             when = part.deadline()
-            if part in active or (when is not None and now >= when):
+            if when is not None and when <= now:
                 _guarded(part.tick, now)
                 when = part.deadline()
-            if when is not None and when - now < wait_s:
-                wait_s = when - now
-        return max(0.0, wait_s)
+            if when is not None and when < next_at:
+                next_at = when
+        return math.ceil(max(0.0, next_at - now) * 1000)
 
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -12,6 +12,7 @@ import zmq
 
 from wayhouse.bus.commands import Open
 from wayhouse.bus.drivers.frames import AnySocket, drain, send
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import EndpointError
 from wayhouse.bus.snapshots import PAGED_PEER
 from wayhouse.bus.subscriber import Subscriber
@@ -29,7 +30,9 @@ class SubscriberSockets:
         snapshot: str,
         publisher: str,
         on_swap: Callable[[AnySocket | None, AnySocket], None],
+        keys: Keys = NO_KEYS,
     ) -> None:
+        self._keys = keys
         self._context = context
         self._machine = machine
         self._address = snapshot
@@ -41,6 +44,7 @@ class SubscriberSockets:
         try:
             for topic in machine.topics():
                 self.updates.setsockopt(zmq.SUBSCRIBE, topic)
+            keys.apply(self.updates, publisher)
             self.updates.connect(publisher)
         except zmq.ZMQError as error:
             self.updates.close()
@@ -70,6 +74,7 @@ class SubscriberSockets:
         new = self._context.socket(zmq.DEALER)
         new.setsockopt(zmq.ROUTING_ID, PAGED_PEER + os.urandom(16))
         new.setsockopt(zmq.LINGER, 0)
+        self._keys.apply(new, self._address)
         new.connect(self._address)
         self._snapshot = new
         self._on_swap(old, new)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import zmq
 
 from wayhouse.base.codec import encode_json
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import Form
 from wayhouse.bus.publisher import push_socket, update_frames
 from wayhouse.bus.titanic_records import WHAT, Revision
@@ -21,11 +22,11 @@ KEPT_S = 60.0
 
 
 class Announcer:
-    def __init__(self, collector: str) -> None:
+    def __init__(self, collector: str, keys: Keys = NO_KEYS) -> None:
         """Raises `EndpointError`."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self._socket = push_socket(self._context, collector)
+            self._socket = push_socket(self._context, collector, keys)
         except Exception:
             self._context.term()
             raise

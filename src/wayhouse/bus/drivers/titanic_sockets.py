@@ -14,6 +14,7 @@ import zmq
 
 from wayhouse.bus import mdp
 from wayhouse.bus.drivers.frames import AnySocket, drain, send
+from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import EndpointError, Frames, MalformedError
 from wayhouse.bus.titanic_link import WorkerLink
 
@@ -27,9 +28,10 @@ _WATCHED = int(zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_D
 class TitanicSockets:
     """`wait`, then take `requests` and `replies`; `answer`, `send_on` and `drop` lanes."""
 
-    def __init__(self, endpoint: str, links: Iterable[WorkerLink], now: float) -> None:
+    def __init__(self, endpoint: str, links: Iterable[WorkerLink], now: float, keys: Keys = NO_KEYS) -> None:
         """Raises `EndpointError` for an endpoint that cannot be."""
         self._endpoint = endpoint
+        self._keys = keys
         self._context: zmq.Context[AnySocket] = zmq.Context()
         self._lanes: dict[int, AnySocket] = {}
         self._links: dict[AnySocket, WorkerLink] = {}
@@ -128,6 +130,7 @@ class TitanicSockets:
         ):
             socket.setsockopt(option, value)
         try:
+            self._keys.apply(socket, self._endpoint)
             socket.connect(self._endpoint)
         except zmq.ZMQError:
             socket.close()

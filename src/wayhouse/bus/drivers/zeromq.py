@@ -6,8 +6,10 @@ given back to the broker; libzmq's own heartbeats find peers whose host is gone,
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -15,24 +17,32 @@ from zmq.backend import Socket as Backend
 
 from wayhouse.bus.broker import Broker
 from wayhouse.bus.drivers import listening
-from wayhouse.bus.drivers.frames import BATCH, is_readable, send
+from wayhouse.bus.drivers.frames import BATCH, is_readable
 from wayhouse.bus.drivers.zap import Security
 from wayhouse.bus.model import Frames
 
 MAX_MESSAGE = 16 << 20
 """Bytes of a frame; who sends more is disconnected by libzmq."""
-_NOW = int(zmq.NOBLOCK)
+_NOW, _NOW_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 _recv: Any = Backend.recv
+_send: Any = Backend.send
 HIGH_WATER = 10_000
 """Messages that wait for one peer; more than any window of credit."""
 
 
 def put(target: zmq.Socket[bytes], frames: Frames) -> bool:
-    """Send a message; False when the peer is gone or does not read."""
+    """Send a message; False when the peer is gone or does not read. As `frames.send`, but for one call less a message."""
     try:
-        return send(target, frames)
-    except LookupError:
+        for frame in frames[:-1]:
+            _send(target, frame, _NOW_MORE)
+        _send(target, frames[-1], _NOW)
+    except zmq.Again:
         return False
+    except zmq.ZMQError as error:
+        if error.errno == errno.EHOSTUNREACH:
+            return False
+        raise
+    return True
 
 
 def take(source: zmq.Socket[bytes]) -> Frames | None:
@@ -61,6 +71,7 @@ class BrokerSocket:
         self.socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
         self._security = security or Security()
         self._listeners: dict[str, socket.socket] = {}
+        self._paths: list[Path] = []
         expiry_ms = int(broker.settings.expiry_s * 1000)
         for option, value in (
             (zmq.LINGER, 0),
@@ -75,7 +86,10 @@ class BrokerSocket:
 
     def listen(self, endpoint: str) -> str:
         """Bind it; the endpoint with the port that was chosen. Raises `EndpointError`."""
-        return self._accept(listening.listen(endpoint))
+        found = self._accept(listening.listen(endpoint))
+        if endpoint.startswith("ipc://"):
+            self._paths.append(Path(endpoint.removeprefix("ipc://")))
+        return found
 
     def adopt(self, fd: int) -> str:
         """Go on with a listening socket that was handed over; its endpoint. Raises `EndpointError`."""
@@ -114,6 +128,8 @@ class BrokerSocket:
         self.socket.close()
         for sock in self._listeners.values():
             sock.close()
+        for path in self._paths:
+            path.unlink(missing_ok=True)
 
     def _accept(self, listener: socket.socket) -> str:
         try:
@@ -127,7 +143,10 @@ class BrokerSocket:
         return endpoint
 
     def _flush(self, now: float) -> None:
-        while out := self.broker.outbox():
-            for frames in out:
-                if not put(self.socket, frames):
-                    self.broker.undelivered(frames, now)
+        target, is_lost = self.socket, False
+        for frames in self.broker.outbox():
+            if not put(target, frames):
+                self.broker.undelivered(frames, now)
+                is_lost = True
+        if is_lost:
+            self._flush(now)

@@ -13,8 +13,8 @@ from wayhouse.devices.types.switch import POWER, ActuatorConfig
 
 
 def press(name: str, info: str) -> Command:
-    """A button: writing true presses it."""
-    return Command(name=name, info=info, valuetype=ValueType.BOOL, writeonly=True)
+    """A button: writing true presses it, and pressing it twice does it twice."""
+    return Command(name=name, info=info, valuetype=ValueType.BOOL, writeonly=True, idempotent=False)
 
 
 UP = press("up", "one step up")
@@ -40,6 +40,13 @@ class MediaCamera(MediaDevice):
         Command(
             name="url", info="where its picture is", valuetype=ValueType.STR, readonly=True, is_live=False
         ),
+        Command(
+            name="picture",
+            info="its newest picture: time (Unix seconds), size (bytes) and media type",
+            valuetype=ValueType.DICT,
+            readonly=True,
+        ),
+        press("take", "take a picture"),
     )
 
 

@@ -54,3 +54,61 @@ class SensorWind(SensorDevice):
             maximum=360.0,
         ),
     )
+
+
+class SensorNumber(SensorDevice):
+    """Any number, for what has no type of its own."""
+
+    oid: ClassVar[str] = "sensor.number"
+    own_commands: ClassVar[tuple[Command, ...]] = ()
+
+
+class SensorHumidity(SensorDevice):
+    oid: ClassVar[str] = "sensor.humidity"
+    own_commands: ClassVar[tuple[Command, ...]] = (
+        measured("the relative humidity", "%", minimum=0.0, maximum=100.0),
+    )
+
+
+class SensorPower(SensorDevice):
+    """Below zero where more is fed in than drawn."""
+
+    oid: ClassVar[str] = "sensor.power"
+    own_commands: ClassVar[tuple[Command, ...]] = (measured("the power that is drawn", "W"),)
+
+
+class SensorEnergy(SensorDevice):
+    oid: ClassVar[str] = "sensor.energy"
+    own_commands: ClassVar[tuple[Command, ...]] = (measured("the meter's reading", "kWh"),)
+
+
+class SensorPressure(SensorDevice):
+    oid: ClassVar[str] = "sensor.pressure"
+    own_commands: ClassVar[tuple[Command, ...]] = (measured("the pressure", "hPa", minimum=0.0),)
+
+
+class SensorLight(SensorDevice):
+    oid: ClassVar[str] = "sensor.light"
+    own_commands: ClassVar[tuple[Command, ...]] = (measured("the illuminance", "lx", minimum=0.0),)
+
+
+class SensorBinary(SensorDevice):
+    """A contact, a motion, a leak. Its history is the share of the time in which it was on."""
+
+    oid: ClassVar[str] = "sensor.binary"
+    own_commands: ClassVar[tuple[Command, ...]] = (
+        Command(
+            name="value",
+            info="whether it is on",
+            valuetype=ValueType.BOOL,
+            readonly=True,
+            datasource=DataSource.GAUGE,
+        ),
+    )
+
+
+class SensorText(SensorDevice):
+    oid: ClassVar[str] = "sensor.text"
+    own_commands: ClassVar[tuple[Command, ...]] = (
+        Command(name="value", info="what it says", valuetype=ValueType.STR, readonly=True),
+    )

@@ -14,9 +14,10 @@ from wayhouse.ledger.service import Ledger
 from wayhouse.portal import example
 from wayhouse.portal.apps import AppList, AppRow, Phase, doing
 from wayhouse.portal.meters import Strip, strip_of
-from wayhouse.portal.model import Answer, Page, Visit, plain_json
+from wayhouse.portal.model import Answer, Page, Visit, page_number, plain_json
 from wayhouse.portal.row_texts import RowTexts
 from wayhouse.portal.templates import Templates
+from wayhouse.portal.troubles import Troubles
 from wayhouse.portal.usage import Meters
 
 PER_PAGE = 50
@@ -46,12 +47,14 @@ class HomePages:
         meters: Meters,
         ledger: Ledger,
         host: Host,
+        troubles: Troubles,
         templates: Templates,
     ) -> None:
         self._apps = apps
         self._meters = meters
         self._ledger = ledger
         self._host = host
+        self._troubles = troubles
         self._templates = templates
         self._row_text = RowTexts(templates)
 
@@ -60,6 +63,7 @@ class HomePages:
             Page("GET", "/", Right.SEE_CHUTES, self.home),
             Page("GET", "/list", Right.SEE_CHUTES, self.list),
             Page("GET", "/live", Right.SEE_CHUTES, self.live),
+            Page("GET", "/troubles", Right.SEE_DEVICES, self.troubles),
         ]
 
     async def home(self, visit: Visit) -> Answer:
@@ -69,6 +73,7 @@ class HomePages:
             listing=await self._listing(visit),
             row_text=self._row_text,
             strip=await self._strip(),
+            troubles=self._troubles.of(visit),
             recent=self._ledger.history(limit=RECENT) if visit.sees_changes else [],
             has_example=example.folder() is not None,
         )
@@ -82,6 +87,10 @@ class HomePages:
             row_text=self._row_text,
             has_example=example.folder() is not None,
         )
+
+    async def troubles(self, visit: Visit) -> Answer:
+        """Devices and scenarios that need attention, for htmx."""
+        return self._templates.page("_troubles.html", visit, troubles=self._troubles.of(visit))
 
     async def live(self, visit: Visit) -> Answer:
         """What moves, as JSON: the load of the apps on this page of the list, and the machine's."""
@@ -104,7 +113,7 @@ class HomePages:
         names = self._apps.named(query) if query else phases.keys()
         found = [name for name in phases if name in names and phase in {"", phases[name][0].value}]
         pages = max(1, -(-len(found) // PER_PAGE))
-        number = min(_number(visit.query.get("page")), pages)
+        number = min(page_number(visit.query.get("page")), pages)
         shown = found[(number - 1) * PER_PAGE : number * PER_PAGE]
         arriving = [
             (change, doing(change))
@@ -132,7 +141,3 @@ class HomePages:
 
 def moving(row: AppRow) -> dict[str, Any]:
     return {"name": row.name, "stamp": row.stamp, "cpu": row.load.cpu, "memory": row.load.memory}
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and int(text[:9]) > 0 else 1

@@ -6,6 +6,7 @@ import pytest
 from wayhouse.base.errors import UnavailableError
 from wayhouse.devices.drivers.onewire import OneWireDriver
 from wayhouse.devices.intake import Intake
+from wayhouse.devices.log import DeviceLog
 from wayhouse.devices.model import (
     CommandNotAllowedError,
     DeviceGoneError,
@@ -183,7 +184,7 @@ async def test_reads_are_made_in_its_own_thread(bus):
 
 async def test_under_a_server(driver, bus, database, events, clock):
     roster = Roster(DeviceStore(database), standard_register())
-    server = Server(driver, roster, Intake("here", Readings(database), events), clock)
+    server = Server(driver, roster, Intake("here", Readings(database), DeviceLog(database), events), clock)
     await server.round()
     record = roster.find(ONE)[0]
     assert record.view("here").fullname == f"here.onewire.{ONE}"

@@ -18,3 +18,12 @@ def test_the_subdevices_of_a_television():
     }
     with pytest.raises(CommandNotAllowedError):
         tv.command("volume.up").require_readable()
+
+
+def test_what_may_be_sent_again():
+    camera = MediaCamera({"oid": "media.camera", "name": "door"})
+    tv = MediaTV({"oid": "media.tv", "name": "tv"})
+    assert not camera.command("take").idempotent
+    assert not tv.command("channel.up").idempotent
+    assert tv.command("channel.number").idempotent
+    assert tv.template["subdevices"]["volume"]["commands"]["down"]["idempotent"] is False

@@ -1,6 +1,7 @@
 import pytest
 
 from wayhouse.devices.model import BadValueError, CommandNotAllowedError
+from wayhouse.devices.register import standard_register
 from wayhouse.devices.types.sensor import SensorDevice, SensorTemperature, SensorWind
 
 
@@ -18,3 +19,22 @@ def test_wind_has_a_direction():
         wind.command("value").check(-1)
     with pytest.raises(CommandNotAllowedError):
         wind.command("value").require_writable()
+
+
+def test_other_measures():
+    register = standard_register()
+    units = {
+        "sensor.humidity": "%",
+        "sensor.power": "W",
+        "sensor.energy": "kWh",
+        "sensor.pressure": "hPa",
+        "sensor.light": "lx",
+        "sensor.number": "",
+    }
+    for oid, unit in units.items():
+        value = register.new({"oid": oid, "name": "x"}).command("value")
+        assert (value.unit, value.check(50), value.readonly) == (unit, 50.0, True)
+    with pytest.raises(BadValueError):
+        register.new({"oid": "sensor.humidity", "name": "x"}).command("value").check(101)
+    assert register.new({"oid": "sensor.binary", "name": "x"}).command("value").check(value=True) is True
+    assert register.new({"oid": "sensor.text", "name": "x"}).command("value").check("dry") == "dry"

@@ -1,0 +1,42 @@
+"""What a schedule means, said in English, for whoever typed it. Pure; called by the API's preview."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cronsim import CronSim
+
+from wayhouse.automation.schedule import UNITS_S, AtBoot, Calendar, Every, Schedule, Sun
+
+_SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - what clocks show
+_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
+
+
+def describe(schedule: Schedule) -> str:
+    """One sentence without a full stop, such as `At 07:30 on Monday through Friday`."""
+    match schedule:
+        case Calendar():
+            return CronSim(schedule.expression, _SOME_DAY).explain()
+        case Every():
+            text = _long(schedule.period_s)
+            return f"Every {text.removeprefix('1 ') if text.count(' ') == 1 else text}"
+        case Sun():
+            return _by_the_sun(schedule)
+        case AtBoot():
+            return "Once after each start of the machine"
+
+
+def _by_the_sun(schedule: Sun) -> str:
+    if not schedule.offset_s:
+        return f"Every day at {schedule.phase}"
+    side = "after" if schedule.offset_s > 0 else "before"
+    return f"Every day {_long(abs(schedule.offset_s))} {side} {schedule.phase}"
+
+
+def _long(seconds: int) -> str:
+    parts = list[str]()
+    for letter, unit_s in UNITS_S.items():
+        count, seconds = divmod(seconds, unit_s)
+        if count:
+            parts.append(f"{count} {_UNITS[letter]}{'' if count == 1 else 's'}")
+    return " ".join(parts)

@@ -1,0 +1,135 @@
+"""The processes of the bus as the gateway supervises them: broker with clone, and Titanic. Called by `service`.
+
+Rule: both outlive the daemon in an upgrade, and end when nobody has the gateway's lock any more.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from wayhouse.base.errors import ConflictError
+from wayhouse.bus.model import BROKER_PORT, COLLECTOR_PORT
+from wayhouse.runtime.sight import trace_box
+from wayhouse.runtime.supervision.child_spec import Backoff, ChildSpec, Intensity
+
+BUS, TITANIC = "bus", "titanic"
+CLONE = "clone"
+"""Folder of what the clone keeps over a restart."""
+SOCKET = "bus.sock"
+ANY_PORT_ATTEMPTS = 200
+ANY_FIRST, ANY_LAST = 15_000, 32_000
+"""Below those that Linux gives to outgoing connections, of which many may linger."""
+UNTIRING = Intensity(1_000_000, 60.0)
+"""The gateway is of use without a bus, and a bus that comes back after an hour is better than none."""
+_BACKOFF = Backoff(first_s=0.05, factor=2.0, most_s=10.0, steady_s=5.0)
+
+
+class BusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Section `[bus]`. The broker has `port`, the key/value clone the next three; None: 5514, or any free ones where that is
+    taken; 0: any free ones. `hostname` is the first part of the names of this gateway's services. `mechanism` is what peers
+    over TCP must use ("none", "plain", "curve"); with one of the latter, `credentials` and `secret_key` name files.
+    `clone_keeps`: keys of the clone are there again after a restart."""
+
+    port: int | None = None
+    address: str = "127.0.0.1"
+    hostname: str = "localhost"
+    mechanism: str = "none"
+    secret_key: str | None = None
+    credentials: str | None = None
+    clone_keeps: bool = True
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not 0 <= self.port <= 65535 - COLLECTOR_PORT:
+            raise ValueError(f"`port` is a number from 0 to {65535 - COLLECTOR_PORT}")
+        if not self.hostname.isascii() or not self.hostname.isprintable() or set(self.hostname) & set(" /|"):
+            raise ValueError("`hostname` has neither blanks nor `/` or `|`")
+        if self.mechanism not in {"none", "plain", "curve"}:
+            raise ValueError("`mechanism` is none, plain or curve")
+
+
+def specs(
+    settings: BusSettings, port: int, *, runtime: Path, data: Path, lock: Path
+) -> tuple[ChildSpec, ...]:
+    """`lock` is the file that the gateway holds a lock on."""
+    runs = (sys.executable, "-m")
+    bus = [*runs, "wayhouse.bus.server", "--address", settings.address, "--port", str(port)]
+    bus += ["--runtime", str(runtime), "--mechanism", settings.mechanism]
+    if settings.clone_keeps:
+        bus += ["--data", str(data / CLONE)]
+    if settings.secret_key is not None:
+        bus += ["--secret-key", settings.secret_key]
+    if settings.credentials is not None:
+        bus += ["--credentials", settings.credentials]
+    titanic = [
+        *runs,
+        "wayhouse.bus.titanic_server",
+        "--broker",
+        endpoint(runtime),
+        "--data",
+        str(data / TITANIC),
+    ]
+    both = ["--lifeline", str(lock), "--traces", str(runtime / trace_box.FOLDER)]
+    return (
+        _spec(BUS, [*bus, *both], watchdog_s=30.0),
+        _spec(TITANIC, [*titanic, *both], watchdog_s=30.0),
+    )
+
+
+def endpoint(runtime: Path) -> str:
+    """Where the broker is reached on this machine by its own user."""
+    return f"ipc://{runtime / SOCKET}"
+
+
+def free_port(wanted: int | None, address: str, before: int | None = None) -> int:
+    """The first of four free ports; `before`: which they were the last time. Raises `ConflictError`."""
+    if wanted:
+        if not _is_free(address, wanted):
+            raise ConflictError(
+                f"The bus needs the ports {wanted} to {wanted + COLLECTOR_PORT} of {address}, and one of them is taken. "
+                "Use --bus-port N for others, or --bus-port 0 for any."
+            )
+        return wanted
+    for port in (before, BROKER_PORT if wanted is None else None):
+        if port and _is_free(address, port):
+            return port
+    for _ in range(ANY_PORT_ATTEMPTS):
+        port = ANY_FIRST + secrets.randbelow(ANY_LAST - ANY_FIRST)
+        if _is_free(address, port):
+            return port
+    raise ConflictError(f"There are no four free ports in a row on {address} for the bus. Use --bus-port N.")
+
+
+def _spec(name: str, command: list[str], *, watchdog_s: float | None) -> ChildSpec:
+    return ChildSpec(
+        name=name,
+        command=tuple(command),
+        readiness="notify",
+        backoff=_BACKOFF,
+        watchdog_s=watchdog_s,
+        shutdown_s=5.0,
+        survives=True,
+    )
+
+
+def _is_free(address: str, first: int) -> bool:
+    return all(_binds(address, first + offset) for offset in range(COLLECTOR_PORT + 1))
+
+
+def _binds(address: str, port: int) -> bool:
+    with socket.socket(_family(address), socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((address, port))
+            sock.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET

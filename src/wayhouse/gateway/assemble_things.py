@@ -1,0 +1,98 @@
+"""The second page of the parts list (`assemble.py`): the bus, the devices and what automates them."""
+
+from __future__ import annotations
+
+from wayhouse.automation.clocksync import ClockSync
+from wayhouse.automation.cron_service import CronManager
+from wayhouse.automation.scenario_service import ScenarioManager
+from wayhouse.base.clock import Clock
+from wayhouse.base.database import Database
+from wayhouse.base.events import Events
+from wayhouse.base.metrics import Metrics
+from wayhouse.base.settings import Paths
+from wayhouse.base.tasks import Tasks
+from wayhouse.bus.service import Bus
+from wayhouse.devices.drivers.choose import drivers_of
+from wayhouse.devices.register import standard_register
+from wayhouse.devices.service import Devices
+from wayhouse.gateway.pictures import Pictures
+from wayhouse.gateway.scenario_actions import ScenarioActions
+from wayhouse.gateway.scenario_sources import ScenarioSources
+from wayhouse.gateway.settings import Settings
+from wayhouse.gateway.things import Rooms
+from wayhouse.runtime.sight import proc_stat
+
+LOCK_FILE = "lock"
+"""In the data folder: whoever holds a lock on it is the gateway of that folder."""
+
+
+def assemble_things(
+    settings: Settings,
+    paths: Paths,
+    *,
+    database: Database,
+    events: Events,
+    clock: Clock,
+    tasks: Tasks,
+) -> Rooms:
+    bus = Bus(settings.bus, data=paths.data, runtime=paths.runtime, lock=paths.data / LOCK_FILE)
+    register = standard_register()
+    drivers = drivers_of(
+        settings.devices, clock=clock, pictures=paths.data / "pictures", host=bus.hostname, register=register
+    )
+    devices = Devices(database, events, clock, drivers, hostname=bus.hostname, register=register)
+    crons = CronManager(database, clock, events, tasks, place=settings.place, boot=proc_stat.boot_id())
+    sources = ScenarioSources(bus, devices, events)
+    scenarios = ScenarioManager(
+        database,
+        clock,
+        events,
+        tasks,
+        actions=ScenarioActions(bus, devices),
+        sources=sources,
+        crons=crons,
+        place=settings.place,
+        boot=proc_stat.boot_id(),
+        settings=settings.scenarios,
+    )
+    return Rooms(
+        bus=bus,
+        devices=devices,
+        crons=crons,
+        scenarios=scenarios,
+        sources=sources,
+        clock=ClockSync(settings.clock, clock, events, tasks),
+        pictures=Pictures(devices, drivers),
+    )
+
+
+def count_things(metrics: Metrics, rooms: Rooms) -> None:
+    """What `/metrics` tells of them; none of it asks another process."""
+    metrics.gauge(
+        "wayhouse_devices",
+        "Devices by driver, and whether they answer.",
+        lambda: [
+            ({"driver": driver, "available": word}, float(count))
+            for driver in rooms.devices.drivers()
+            for word, count in _availability(rooms.devices, driver)
+        ],
+    )
+    metrics.gauge("wayhouse_scenarios", "Scenarios.", lambda: [({}, float(len(rooms.scenarios.scenarios)))])
+    metrics.gauge("wayhouse_crons", "Jobs.", lambda: [({}, float(len(rooms.crons.jobs)))])
+    metrics.gauge("wayhouse_bus_up", "Whether the bus answers.", lambda: [({}, float(rooms.bus.is_up))])
+    metrics.gauge(
+        "wayhouse_bus_restarts_total",
+        "How often a process of the bus was started anew.",
+        lambda: [({"process": one.name}, float(one.restarts)) for one in rooms.bus.processes()],
+    )
+    metrics.gauge(
+        "wayhouse_bus_published_keys",
+        "Keys that the gateway publishes on the clone.",
+        lambda: [({}, float(len(rooms.bus.outlet)))],
+    )
+
+
+def _availability(devices: Devices, driver: str) -> list[tuple[str, int]]:
+    views = devices.all(driver=driver)
+    here = sum(one.is_available for one in views)
+    return [("yes", here), ("no", len(views) - here)]

@@ -1,0 +1,100 @@
+"""The bus, devices and automation in the life of the daemon: the order in which they come up, rest and go on.
+
+Called by `life.py` and, in an upgrade, by the elder's side. Order: the bus, the devices, the jobs, then the scenarios, once the bus answers or
+has been waited for long enough. Rule: at rest nothing of this process is on the bus, and nothing more is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+
+import msgspec
+
+from wayhouse.automation import verbs as automation_verbs
+from wayhouse.automation.clocksync import ClockSync
+from wayhouse.automation.cron_service import CronManager
+from wayhouse.automation.on_bus import CronOnBus
+from wayhouse.automation.scenario_service import ScenarioManager
+from wayhouse.base.events import Events
+from wayhouse.base.tasks import Tasks
+from wayhouse.bus.service import Bus
+from wayhouse.devices import on_bus as devices_on_bus
+from wayhouse.devices.on_bus import DeviceKeys
+from wayhouse.devices.service import Devices
+from wayhouse.gateway.pictures import Pictures
+from wayhouse.gateway.scenario_sources import ScenarioSources
+from wayhouse.runtime.succession.upgrade import Parcel, Phase
+
+BUS_WAIT_S = 10.0
+THINGS, CHILDREN = "things", "children"
+
+
+class Rooms(msgspec.Struct, frozen=True, kw_only=True):
+    """What `assemble_things` has made."""
+
+    bus: Bus
+    devices: Devices
+    crons: CronManager
+    scenarios: ScenarioManager
+    sources: ScenarioSources
+    clock: ClockSync
+    pictures: Pictures
+
+
+class Things:
+    """A part of the upgrade (`Part`): the processes of the bus move by themselves, what speaks to them rests."""
+
+    name = THINGS
+    phase = Phase.AT_LEISURE
+
+    def __init__(self, rooms: Rooms, events: Events, tasks: Tasks, *, is_upgrade: bool) -> None:
+        self._rooms = rooms
+        self._tasks = tasks
+        self._is_upgrade = is_upgrade
+        self._working: asyncio.Task[None] | None = None
+        bus = rooms.bus
+        self._device_keys = DeviceKeys(rooms.devices, events, bus.publish)
+        self._cron_keys = CronOnBus(events, bus.publish, tasks)
+        bus.serve(devices_on_bus.services(rooms.devices, bus.hostname))
+        bus.serve(automation_verbs.services(bus.hostname, rooms.crons, rooms.scenarios))
+
+    def carry_on(self) -> None:
+        if self._working is None:
+            self._working = self._tasks.spawn(self._work(), name="things")
+
+    async def rest(self, patience_s: float) -> None:
+        working, self._working = self._working, None
+        if working is not None:
+            working.cancel()
+            await asyncio.wait([working])
+        rooms = self._rooms
+        await rooms.scenarios.stop()
+        await rooms.crons.stop()
+        await rooms.clock.stop()
+        await self._cron_keys.stop()
+        await rooms.devices.keep()
+        await rooms.bus.rest()
+        self._is_upgrade = True  # whoever carries on now, here or in the successor, does not start anew
+
+    def pack(self) -> Iterable[Parcel]:
+        return ()
+
+    def let_go(self) -> None: ...
+
+    async def _work(self) -> None:
+        rooms = self._rooms
+        async with Tasks() as tasks:
+            rooms.bus.go_on(tasks)
+            rooms.devices.start(tasks)
+            self._device_keys.start(tasks)
+            self._cron_keys.start()
+            rooms.clock.start()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BUS_WAIT_S):
+                    await rooms.bus.ready()
+            rooms.scenarios.start(is_upgrade=self._is_upgrade)
+            tasks.spawn(rooms.sources.run(rooms.scenarios), name="scenario-sources")
+            rooms.crons.start()
+            await asyncio.Event().wait()
