@@ -6,84 +6,20 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.parts.chromium import CHROMIUM, CONTRAST, FAULTS, WAIT_MS
 from tests.parts.gateway import PASSWORD, GatewayProcess
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--headless", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 HELLO = Path(__file__).parents[2] / "examples" / "hello"
-WAIT_MS = 30_000
 
 pytestmark = [
     pytest.mark.external,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
-
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[GatewayProcess]:
-    folder = Path(tempfile.mkdtemp(prefix="whp"))
-    process = GatewayProcess(folder / "data")
-    process.start()
-    yield process
-    for chute in process.request("GET", "/api/v1/chutes/")[1]:
-        process.request("DELETE", f"/api/v1/chutes/{chute['name']}")
-    for _ in range(100):
-        if not process.request("GET", "/api/v1/chutes/")[1]:
-            break
-        time.sleep(0.1)
-    process.stop()
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def context(chromium: Browser, gateway: GatewayProcess) -> Iterator[BrowserContext]:
-    context = chromium.new_context(base_url=gateway.url)
-    context.set_default_timeout(WAIT_MS)
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Iterator[Page]:
-    """A page that must not make the browser complain: content policy, scripts, missing files."""
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on(
-        "console",
-        lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None,
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    assert complaints == []
-
-
-@pytest.fixture
-def signed_in(page: Page) -> Page:
-    page.goto("/sign-in")
-    page.get_by_label("User name").fill("paradrop")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Apps", exact=True)).to_be_visible()
-    return page
 
 
 def install(page: Page, folder: Path = HELLO) -> None:
@@ -250,45 +186,6 @@ PAGES = (
     "/", "/install", "/changes", "/system", "/system/log", "/system/settings", "/api", "/account", "/users",
     "/ssh-keys", "/audit",
 )  # fmt: skip
-
-FAULTS = """
-() => {
-  const faults = [];
-  const name = (e) => (e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent || e.title || '').trim();
-  for (const e of document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary'))
-    if (!name(e)) faults.push('no name: ' + e.outerHTML.slice(0, 120));
-  for (const e of document.querySelectorAll('[aria-labelledby]'))
-    if (!document.getElementById(e.getAttribute('aria-labelledby'))) faults.push('label is missing: ' + e.outerHTML.slice(0, 80));
-  for (const e of document.querySelectorAll('svg:not([aria-hidden]):not([role=img])'))
-    if (!e.closest('[aria-hidden], li')) faults.push('loud picture: ' + e.outerHTML.slice(0, 80));
-  const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
-  for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) faults.push('id twice: ' + id);
-  if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1');
-  if (document.querySelectorAll('main').length !== 1) faults.push('not one main');
-  if (!document.documentElement.lang || !document.title) faults.push('no language or title');
-  if (document.documentElement.scrollWidth > innerWidth) faults.push('wider than the screen');
-  return faults;
-}
-"""
-
-CONTRAST = """
-() => {
-  const parse = (c) => c.match(/[\\d.]+/g).map(Number);
-  const lum = ([r, g, b]) => [r, g, b].map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; })
-    .reduce((all, v, i) => all + v * [.2126, .7152, .0722][i], 0);
-  const ground = (e) => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor); if ((c[3] ?? 1) > .99) return c; } return [255, 255, 255]; };
-  const faults = [];
-  for (const e of document.querySelectorAll('main *, header *')) {
-    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !e.checkVisibility()) continue;
-    const style = getComputedStyle(e);
-    if (style.color.startsWith('color(') || style.clipPath !== 'none') continue;
-    const [a, b] = [lum(parse(style.color)), lum(ground(e))].sort((x, y) => y - x);
-    const ratio = (a + .05) / (b + .05);
-    if (ratio < 4.5) faults.push(ratio.toFixed(2) + ' ' + e.tagName + ' ' + e.textContent.trim().slice(0, 30));
-  }
-  return faults;
-}
-"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""The secret that signs sessions: 64 hexadecimal digits in a file that only the daemon can read.
+"""A secret of the daemon's own, in a file that only the daemon can read: what signs sessions, and the bus's key.
 
 Made once, at the first start, complete or not at all: a crash or a second daemon at the same moment leaves one good file.
 """
@@ -9,43 +9,57 @@ import contextlib
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
+
+import msgspec
 
 from wayhouse.access.model import UnsafeFileError
 from wayhouse.access.plain_file import open_plain
 from wayhouse.base import ids
 
-_FORM = re.compile(r"[0-9a-f]{64}")
+
+class Secret(msgspec.Struct, frozen=True):
+    """`form` is a regular expression, `says` the same in words, and `cost` what it means to make a new one."""
+
+    form: str
+    make: Callable[[], str]
+    says: str
+    cost: str
 
 
-def read_or_create(path: Path) -> str:
+SESSIONS = Secret(
+    "[0-9a-f]{64}", lambda: ids.token_hex(256), "64 hexadecimal digits", "everybody signs in again"
+)
+
+
+def read_or_create(path: Path, secret: Secret = SESSIONS) -> str:
     """The secret in `path`. Raises `UnsafeFileError` if the file is a link, too long or damaged."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.suppress(FileNotFoundError):
-        return _read(path)
-    _create(path, ids.token_hex(256))
-    return _read(path)
+        return _read(path, secret)
+    _create(path, secret.make())
+    return _read(path, secret)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, secret: Secret) -> str:
     with open_plain(path) as file:
         text = file.read(256).decode("ascii", "replace").strip()
-        if _FORM.fullmatch(text) is None:
+        if re.fullmatch(secret.form, text) is None:
             raise UnsafeFileError(
-                f"{path} does not hold 64 hexadecimal digits. Move it away; a new secret is made at the next start, "
-                "and everybody signs in again."
+                f"{path} does not hold {secret.says}. Move it away; a new secret is made at the next start, and {secret.cost}."
             )
         if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
             os.fchmod(file.fileno(), 0o600)
     return text
 
 
-def _create(path: Path, secret: str) -> None:
+def _create(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{ids.short_id()}")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(f"{secret}\n".encode())
+            file.write(f"{text}\n".encode())
             file.flush()
             os.fsync(fd)
         with contextlib.suppress(FileExistsError):  # another daemon was first: its secret holds

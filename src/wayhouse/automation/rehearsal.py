@@ -131,7 +131,10 @@ class _Stage:
         try:
             process = await launch(begin, self._means.outside.place.zone)
             try:
-                end = await converse(process, calls)
+                async with asyncio.timeout(self._means.settings.cpu_s):
+                    end = await converse(process, calls)
+            except TimeoutError:
+                return End(Outcome.LIMITED, f"It computed for {self._means.settings.cpu_s:g} s.")
             finally:
                 await process.close()
         except (TooLongError, BadInputError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -45,6 +45,7 @@ class Running:
         self._means, self._events, self._standings = means, events, standings
         self._home, self._tell = home, tell
         self._due: dict[Standing, None] = {}
+        self._later: dict[Standing, None] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -202,6 +203,8 @@ class Running:
             await self._settle_due()
             if not self._due:
                 await self._sleep()
+                self._due.update(self._later)
+                self._later.clear()
 
     async def _settle_due(self) -> None:
         now = self._now()
@@ -217,23 +220,34 @@ class Running:
             if not standing.lock.locked():  # whoever changes it has it looked at afterwards
                 async with standing.lock:
                     await self._settle(standing, states)
-        await self._remember({one.name: state for one, watch, state in states if one.watch is watch})
+        await self._remember([one for one in states if one[0].watch is one[1]])
 
     async def _settle(self, standing: Standing, states: list[tuple[Standing, Watch, WatchState]]) -> None:
         if self._standings.get(standing.name) is not standing:
             return
         watch = standing.watch
+        found = watch.events() if watch is not None else []
         try:
-            for one in watch.events() if watch is not None else ():
+            for one in found:
                 await self._happened(standing, one)
             if standing.waiting_cause is not None and standing.run is None and not standing.reason:
                 await self.begin(standing, standing.waiting_cause)
         except UnavailableError as error:
             log.error("scenario %s cannot run: %s", standing.name, error)  # noqa: TRY400 - said well enough
+            self._try_again(standing, found)
         except Exception:  # the border: a defect with one scenario is not all of theirs
             log.exception("scenario %s cannot run", standing.name)
         if watch is not None and (state := watch.unsaved(self._now())) is not None:
             states.append((standing, watch, state))
+
+    def _try_again(self, standing: Standing, found: Sequence[Fire | Kept | Missed]) -> None:
+        """With the next look: the disk may take it then."""
+        causes = [one.cause for one in found if isinstance(one, Fire)]
+        if causes and standing.run is None:
+            standing.waiting_cause = standing.waiting_cause or causes[0]
+        if standing.watch is not None:
+            standing.watch.not_saved()
+        self._later[standing] = None
 
     async def _happened(self, standing: Standing, one: Fire | Kept | Missed) -> None:
         watch = standing.watch
@@ -262,13 +276,15 @@ class Running:
         standing.last_run = run
         self._events.publish(RunChanged(run))
 
-    async def _remember(self, states: Mapping[str, WatchState]) -> None:
+    async def _remember(self, states: Sequence[tuple[Standing, Watch, WatchState]]) -> None:
         if not states:
             return
         try:
-            await self._means.store.remember(states)
+            await self._means.store.remember({standing.name: state for standing, _, state in states})
         except UnavailableError as error:
             log.error("what triggers remember is not on disk: %s", error)  # noqa: TRY400 - said well enough
+            for standing, _, _ in states:
+                self._try_again(standing, ())
 
     async def _sleep(self) -> None:
         """Until the next deadline, or until there is something to do."""

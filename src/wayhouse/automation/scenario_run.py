@@ -83,6 +83,8 @@ class ScenarioRun:
                 return await self._carry_on()
         except TimeoutError:
             return End(Outcome.STOPPED)
+        finally:
+            self._patience = None
 
     def stop(self) -> None:
         """Ask the code to end; when it has not by then, its process is ended."""

@@ -72,7 +72,7 @@ class Watch:
         self._cron = Cron(place, boot)
         self._add_schedules(now, state)
         self._restore(state, now)
-        self._saved = self._memory()
+        self._saved: object = self._memory()
 
     @property
     def sources(self) -> list[str]:
@@ -122,6 +122,10 @@ class Watch:
             return None
         self._saved = memory
         return self.state(now)
+
+    def not_saved(self) -> None:
+        """What `unsaved` answered is not on disk."""
+        self._saved = None
 
     def state(self, now: Now) -> WatchState:
         trigger = None if self._trigger is None else self._trigger.state(now.monotonic)

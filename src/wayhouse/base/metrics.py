@@ -62,6 +62,12 @@ class Gauge:
         return (_line(name, _key(labels), value) for labels, value in self._read())
 
 
+class ReadingCounter(Gauge):
+    """A counter that is kept elsewhere, read when someone asks."""
+
+    kind = "counter"
+
+
 class Histogram:
     kind = "histogram"
 
@@ -85,7 +91,7 @@ class Histogram:
             yield _line(f"{name}_count", labels, running)
 
 
-M = TypeVar("M", "Counter", "Gauge", "Histogram")
+M = TypeVar("M", "Counter", "Gauge", "ReadingCounter", "Histogram")
 
 
 class Metrics:
@@ -104,6 +110,11 @@ class Metrics:
         self, name: str, text: str, read: Callable[[], Iterable[tuple[Mapping[str, str], float]]]
     ) -> Gauge:
         return self._add(name, text, Gauge(read))
+
+    def reading_counter(
+        self, name: str, text: str, read: Callable[[], Iterable[tuple[Mapping[str, str], float]]]
+    ) -> ReadingCounter:
+        return self._add(name, text, ReadingCounter(read))
 
     def render(self) -> str:
         out: list[str] = []

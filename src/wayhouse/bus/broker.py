@@ -250,6 +250,7 @@ class Broker:
         return True
 
     def _final(self, worker: Worker, message: WorkerMessage, now: float) -> None:
+        """The worker gets its next request before the client gets its answer: whoever has one request at a time waits for it."""
         request = worker.held.pop(message.client, None)
         if request is None:
             self.counters.stale += 1
@@ -261,8 +262,9 @@ class Broker:
             self.counters.replies += 1
             worker.done += 1
             worker.service.done += 1
-            self._dispatcher.answer(request, request.parts + message.body if request.parts else message.body)
         self._dispatcher.worker_waiting(worker, now)
+        if not request.answered:
+            self._dispatcher.answer(request, request.parts + message.body if request.parts else message.body)
 
     def _partial(self, worker: Worker, message: WorkerMessage, now: float) -> None:
         request = worker.held.get(message.client)

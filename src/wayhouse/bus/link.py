@@ -1,6 +1,6 @@
 """A worker's link to its broker as a pure machine: registration, heartbeats, liveness, requests in and replies out.
 
-Called by `worker.py` and `async_worker.py`. Rules: heartbeats go on whatever the worker does; a broker that is silent while the worker
+Called by `worker.py`, `async_worker.py` and Titanic's sockets. Rules: heartbeats go on whatever the worker does; a broker that is silent while the worker
 is idle is given up, and a new connection is tried after a pause that grows; a reply to a request of an earlier registration
 is not sent, since its broker has given the request to another by then.
 """
@@ -27,7 +27,8 @@ class Job(msgspec.Struct, frozen=True, gc=False):
 
 
 class Link:
-    """`marks`: tell the broker of credit and heartbeats in frames behind READY, which brokers of the Guide ignore."""
+    """`marks`: tell the broker of credit and heartbeats in frames behind READY, which brokers of the Guide ignore. `beats`: heartbeats go on
+    also while a request is at work."""
 
     def __init__(
         self,
@@ -38,14 +39,16 @@ class Link:
         credit: int = 1,
         marks: bool = True,
         once: bool = False,
+        beats: bool = True,
     ) -> None:
+        self.service = service
         self.heartbeat_s = HEARTBEAT_S
         self.reconnect_s = RECONNECT_S
         self.liveness_most = LIVENESS
         self.version = version
         self.registration = 0
         self.malformed = 0
-        wanted = mdp.ReadyMarks(credit if credit > 1 else None, once, beats=True)
+        wanted = mdp.ReadyMarks(credit if credit > 1 else None, once, beats)
         self._ready = mdp.build_ready(service, version, wanted if marks else None)
         self._held: dict[bytes, int] = {}
         self._jobs: list[Job] = []
@@ -96,6 +99,11 @@ class Link:
             self._jobs.append(Job(self.registration, message.client, message.body))
         else:
             self._pause_s = 0.0
+
+    def broke(self, now: float) -> None:
+        """The connection is known to be gone."""
+        if not self._is_ended and self._is_connected:
+            self._leave(now, FIRST_RETURN_S, self.reconnect_s)
 
     def beat_every(self, interval_s: float, now: float) -> None:
         self.heartbeat_s = interval_s

@@ -54,6 +54,8 @@ class BusServer:
         self._env = {} if env is None else env
         self.ctx: Context = zmq.Context()
         self._parts: list[Part] = []
+        self._files: list[Path] = []
+        """Of UNIX sockets, to be removed at the end unless a successor listens there."""
         try:
             self._open(settings, time.monotonic())
         except BaseException:
@@ -83,6 +85,8 @@ class BusServer:
         Loop(self._parts).close()
         self._parts = []
         self.ctx.destroy(linger=0)
+        for path in self._files:
+            listening.remove_stale(path)
 
     def listeners(self) -> dict[str, int]:
         """The listening descriptors by endpoint, for a successor; they stay ours."""
@@ -102,7 +106,9 @@ class BusServer:
         for fd in (handed := _unix_first(fd for name, fd in given if name == BROKER_NAME)):
             self.router.adopt(fd)
         for endpoint in () if handed else _endpoints(settings):
-            self.router.listen(endpoint)
+            bound = self.router.listen(endpoint)
+            if bound.startswith("ipc://"):
+                self._files.append(Path(bound.removeprefix("ipc://")))
         adopted = {listening.endpoint_at(fd): fd for name, fd in given if name == CLONE_NAME}
         if settings.clone:
             store = None if settings.data is None else CloneStore(settings.data / CLONE_FILE)

@@ -28,10 +28,10 @@ from wayhouse.bus.drivers.titanic_events import Announcer
 from wayhouse.bus.drivers.titanic_sockets import PROBE, TitanicSockets
 from wayhouse.bus.drivers.watchdog import Watchdog
 from wayhouse.bus.keys import NO_KEYS, Keys
+from wayhouse.bus.link import Job, Link
 from wayhouse.bus.model import CLIENT_TIMEOUT_S, ERROR, OK, Frames
 from wayhouse.bus.titanic import Answered, Ask, Dispatcher, Drop, Event, Failed, Send, Unsent
 from wayhouse.bus.titanic_expiry import Expiry
-from wayhouse.bus.titanic_link import WorkerLink
 from wayhouse.bus.titanic_model import REQUEST, SERVICES, STORE, TitanicSettings, Waiting
 from wayhouse.bus.titanic_records import Revision
 from wayhouse.bus.titanic_services import TitanicServices
@@ -70,7 +70,7 @@ class TitanicServer:
         self._unsaved: list[Event] = []
         self._probe_at = 0.0
         self._load()
-        self._links = [WorkerLink(name, _marks(name)) for name in SERVICES]
+        self._links = [_link(name, self._clock.monotonic()) for name in SERVICES]
         try:
             self._sockets = TitanicSockets(endpoint, self._links, self._clock.monotonic(), keys)
         except WayhouseError:
@@ -96,7 +96,7 @@ class TitanicServer:
         return self.store.time(self._clock.monotonic() - self._opened_at)
 
     def close(self) -> None:
-        self._sockets.close()
+        self._sockets.close(self._clock.monotonic())
         self.store.close()
 
     def _load(self) -> None:
@@ -109,7 +109,7 @@ class TitanicServer:
     def _until_due(self) -> float:
         mono, now = self._clock.monotonic(), self.now()
         due = min(self._expiry.deadline(), self.dispatcher.deadline() or math.inf) - now
-        return max(0.0, min(due, min(link.deadline() for link in self._links) - mono))
+        return max(0.0, min(due, min(link.deadline() or math.inf for link in self._links) - mono))
 
     def _is_due(self, now: float) -> bool:
         deadline = self.dispatcher.deadline()
@@ -127,15 +127,14 @@ class TitanicServer:
                 self.dispatcher.receive(lane, reply.service, reply.body, now)
         return heard
 
-    def _transact(self, arrived: Sequence[tuple[WorkerLink, mdp.BrokerMessage]], now: float) -> None:
+    def _transact(self, arrived: Sequence[tuple[Link, Job]], now: float) -> None:
         """One transaction: all that came, all that is due. Answers and dispatch follow its commit."""
         wall, actions, reopened = self._clock.wall(), list[Send | Ask | Drop](), list[Waiting]()
         try:
             self._services.start()
             self.store.begin()
             answers = [
-                (link, message.client, self._services.answer(link.service, message.body, now, wall))
-                for link, message in arrived
+                (link, job, self._services.answer(link.service, job.body, now, wall)) for link, job in arrived
             ]
             self._tell_dispatcher(reopened, now)
             self._unsaved += self.dispatcher.events()
@@ -152,7 +151,7 @@ class TitanicServer:
             self._failed(error, arrived, actions, reopened, now)
             return
         self._unsaved = []
-        self._sockets.answer(answers)
+        self._sockets.answer(answers, self._clock.monotonic())
         for action in actions:
             self._act(action, now)
         if gone:
@@ -178,7 +177,7 @@ class TitanicServer:
     def _failed(
         self,
         error: sqlite3.Error,
-        arrived: Sequence[tuple[WorkerLink, mdp.BrokerMessage]],
+        arrived: Sequence[tuple[Link, Job]],
         actions: Sequence[Send | Ask | Drop],
         reopened: Sequence[Waiting],
         now: float,
@@ -201,7 +200,8 @@ class TitanicServer:
         self._unsaved += self.dispatcher.events()
         text = b"The disk did not take it; nothing was stored."
         self._sockets.answer(
-            [(link, message.client, _refusal(link.service, text)) for link, message in arrived]
+            [(link, job, _refusal(link.service, text)) for link, job in arrived],
+            self._clock.monotonic(),
         )
 
     def _act(self, action: Send | Ask | Drop, now: float) -> None:
@@ -234,9 +234,10 @@ class TitanicServer:
             self._sockets.send_on(PROBE, b"mmi.ping", [b""])
 
 
-def _marks(service: bytes) -> mdp.ReadyMarks:
-    """Requests that change something are not to be given to a second Titanic when this one dies: it may have done them."""
-    return mdp.ReadyMarks(credit=CREDIT, once=service in {REQUEST, STORE})
+def _link(service: bytes, now: float) -> Link:
+    """Requests that change something are not to be given to a second Titanic when this one dies: it may have done them. A slow disk may
+    hold up heartbeats, so they are not promised."""
+    return Link(service, now, credit=CREDIT, once=service in {REQUEST, STORE}, beats=False)
 
 
 def _refusal(service: bytes, text: bytes) -> Frames:

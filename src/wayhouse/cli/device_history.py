@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from wayhouse.api.wire_devices import ReadingsView
 
 MOST_LOG, MOST_POINTS = 500, 2016
+TABLE, CHART = 96, 300
+"""Parts: of a day, those are half hours and five minutes."""
 MARGIN = 16
 """What the axis of the chart may take of a line."""
 
@@ -39,8 +41,9 @@ def history(
     what: Command = None,
     length: Annotated[Range, typer.Option("--range", help="How far back.")] = Range.DAY,
     points: Annotated[
-        int, typer.Option(metavar="N", min=1, max=MOST_POINTS, help="At most so many lines or columns.")
-    ] = 96,
+        int | None,
+        typer.Option(metavar="N", min=1, max=MOST_POINTS, help="At most so many parts [96, of a chart 300]."),
+    ] = None,
     graph: Annotated[bool, typer.Option("--graph", help="Draw a chart.")] = False,
 ) -> None:
     """Show the history of a value: lowest, mean and highest of each part of the time.
@@ -53,7 +56,7 @@ def history(
     from wayhouse.api.resources import devices, readings
 
     what = what or _kept(session.client.call(devices.GET, device=name).commands)
-    query = {"range": length.value, "points": points}
+    query = {"range": length.value, "points": points or (CHART if graph else TABLE)}
     found = session.client.call(readings.READINGS, query=query, device=name, command=what)
     if session.screen.json:
         session.screen.data(found)

@@ -15,6 +15,7 @@ import typer
 from wayhouse.base.errors import BadInputError, WayhouseError
 from wayhouse.cli import (
     audit,
+    bus,
     change,
     check,
     chute,
@@ -25,6 +26,7 @@ from wayhouse.cli import (
     ps,
     scenario,
     status,
+    store,
     token,
     trace,
     up,
@@ -103,6 +105,8 @@ for register in (
     scenario,
     cron,
     clock,
+    bus,
+    store,
     login,
     token,
     user,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wayhouse.automation.clocksync import ClockSync
 from wayhouse.automation.cron_service import CronManager
 from wayhouse.automation.scenario_service import ScenarioManager
@@ -13,14 +15,19 @@ from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
 from wayhouse.bus.service import Bus
 from wayhouse.devices.drivers.choose import drivers_of
-from wayhouse.devices.register import standard_register
+from wayhouse.devices.drivers.settings import MqttSettings
+from wayhouse.devices.register import DeviceRegister, standard_register
 from wayhouse.devices.service import Devices
+from wayhouse.gateway.bus_metrics import count_bus
 from wayhouse.gateway.pictures import Pictures
 from wayhouse.gateway.scenario_actions import ScenarioActions
 from wayhouse.gateway.scenario_sources import ScenarioSources
 from wayhouse.gateway.settings import Settings
 from wayhouse.gateway.things import Rooms
 from wayhouse.runtime.sight import proc_stat
+
+if TYPE_CHECKING:
+    from wayhouse.devices.drivers.mqtt_bridge import MqttBridge
 
 LOCK_FILE = "lock"
 """In the data folder: whoever holds a lock on it is the gateway of that folder."""
@@ -63,7 +70,18 @@ def assemble_things(
         sources=sources,
         clock=ClockSync(settings.clock, clock, events, tasks),
         pictures=Pictures(devices, drivers),
+        mqtt=_mqtt(settings.devices.mqtt, devices, events, register),
     )
+
+
+def _mqtt(
+    settings: MqttSettings, devices: Devices, events: Events, register: DeviceRegister
+) -> MqttBridge | None:
+    if not (settings.host and settings.announce):
+        return None
+    from wayhouse.devices.drivers.mqtt_bridge import MqttBridge
+
+    return MqttBridge(devices, events, settings, host=devices.hostname, register=register)
 
 
 def count_things(metrics: Metrics, rooms: Rooms) -> None:
@@ -80,7 +98,7 @@ def count_things(metrics: Metrics, rooms: Rooms) -> None:
     metrics.gauge("wayhouse_scenarios", "Scenarios.", lambda: [({}, float(len(rooms.scenarios.scenarios)))])
     metrics.gauge("wayhouse_crons", "Jobs.", lambda: [({}, float(len(rooms.crons.jobs)))])
     metrics.gauge("wayhouse_bus_up", "Whether the bus answers.", lambda: [({}, float(rooms.bus.is_up))])
-    metrics.gauge(
+    metrics.reading_counter(
         "wayhouse_bus_restarts_total",
         "How often a process of the bus was started anew.",
         lambda: [({"process": one.name}, float(one.restarts)) for one in rooms.bus.processes()],
@@ -90,6 +108,7 @@ def count_things(metrics: Metrics, rooms: Rooms) -> None:
         "Keys that the gateway publishes on the clone.",
         lambda: [({}, float(len(rooms.bus.outlet)))],
     )
+    count_bus(metrics, rooms.bus)
 
 
 def _availability(devices: Devices, driver: str) -> list[tuple[str, int]]:

@@ -123,6 +123,7 @@ async def _build(
     )
     closing.push_async_callback(gateway.engine.close)  # after the tasks, whose changes must not see it close
     closing.push_async_callback(gateway.forward.close)
+    closing.callback(gateway.rooms.devices.close)
     tls = certificate.files(birth.tree.gateway, paths.config / "keys", clock)
     machine = Machine(
         gateway=gateway,

@@ -13,7 +13,7 @@ from wayhouse.devices.service import Devices
 class TakesPictures(Protocol):
     """A driver that has pictures."""
 
-    def picture(self, address: str) -> tuple[bytes, str]:
+    async def picture(self, address: str) -> tuple[bytes, str]:
         """The newest and its media type. Raises `WayhouseError` when there is none."""
         ...
 
@@ -27,4 +27,4 @@ class Pictures:
         """The newest and its media type; None for a device that takes none. Raises `NoSuchDeviceError`."""
         device = self._devices.get(reference)
         driver = self._drivers.get(device.driver)
-        return None if driver is None else driver.picture(device.address)
+        return None if driver is None else await driver.picture(device.address)

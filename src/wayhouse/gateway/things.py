@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,6 +28,9 @@ from wayhouse.gateway.pictures import Pictures
 from wayhouse.gateway.scenario_sources import ScenarioSources
 from wayhouse.runtime.succession.upgrade import Parcel, Phase
 
+if TYPE_CHECKING:  # its library is loaded only where there is MQTT
+    from wayhouse.devices.drivers.mqtt_bridge import MqttBridge
+
 BUS_WAIT_S = 10.0
 THINGS, CHILDREN = "things", "children"
 
@@ -41,6 +45,7 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True):
     sources: ScenarioSources
     clock: ClockSync
     pictures: Pictures
+    mqtt: MqttBridge | None = None
 
 
 class Things:
@@ -89,6 +94,8 @@ class Things:
             rooms.bus.go_on(tasks)
             rooms.devices.start(tasks)
             self._device_keys.start(tasks)
+            if rooms.mqtt is not None:
+                rooms.mqtt.start(tasks)
             self._cron_keys.start()
             rooms.clock.start()
             with contextlib.suppress(TimeoutError):

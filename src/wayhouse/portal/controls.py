@@ -104,6 +104,8 @@ def _kind(command: Command, field: FormField) -> Kind:
         return "value"
     if command.writeonly and command.valuetype is ValueType.BOOL:
         return "button"
+    if command.choices:
+        return "choice"
     found = _KINDS[field.kind]
     return "slider" if found == "number" and _is_short(field) else found
 

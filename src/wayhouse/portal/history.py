@@ -73,7 +73,7 @@ def csv(buckets: Sequence[Bucket]) -> str:
 
 def file_name(device: str, command: str) -> str:
     """A name that every system takes."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", f"{device}-{command}").strip("-")[:80] + ".csv"
+    return re.sub(r"[^A-Za-z0-9_]+", "-", f"{device}-{command}").strip("-")[:80] + ".csv"
 
 
 def _summary(buckets: Sequence[Bucket]) -> dict[str, Any]:

@@ -36,6 +36,8 @@ startup = false
 NEW_CODE = 'log("Hello from", name, "because of", cause)\n'
 _LINE = re.compile(r"\bline (\d{1,6})\b")
 
+_UNKNOWN = re.compile(r"unknown field `([^`]+)`")
+
 
 class Fault(msgspec.Struct, frozen=True):
     """What is wrong, in which text, and in which line of it, if that is known."""
@@ -93,9 +95,11 @@ def _fault(error: WayhouseError, head: str, part: Part) -> Fault:
     said = _LINE.search(error.message)
     if said is not None:
         return Fault(error.message, part, int(said[1]))
-    return Fault(
-        error.message, part, _line_of(str(error.fields.get("path", "")), head) if part == "head" else None
-    )
+    if part == "code":
+        return Fault(error.message, part, None)
+    unknown = _UNKNOWN.search(error.message)
+    path = unknown[1] if unknown is not None else str(error.fields.get("path", ""))
+    return Fault(error.message, part, _line_of(path, head))
 
 
 def _line_of(path: str, head: str) -> int | None:

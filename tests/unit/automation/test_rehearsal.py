@@ -118,6 +118,13 @@ async def test_failures_and_ends(tmp_path: Path) -> None:
         assert found.firings[0].outcome is Outcome.LIMITED
 
 
+async def test_computing_is_limited(tmp_path: Path) -> None:
+    async with Lab(tmp_path, cpu_s=0.3) as lab:
+        scenario = Scenario(name="one", code="while True: pass", schedules=("30 12 * * *",))
+        found = await lab.manager.rehearse(scenario, NOON, NOON + 3600)
+        assert found.firings[0].outcome is Outcome.LIMITED
+
+
 async def test_too_many_firings_are_cut(tmp_path: Path) -> None:
     found = await rehearse(tmp_path, {}, schedules=("* * * * *",), hours=2)
     assert found.is_cut

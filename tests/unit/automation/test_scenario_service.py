@@ -33,7 +33,7 @@ from wayhouse.automation.runs import (
     StepTaken,
 )
 from wayhouse.automation.scenario import Conf, Scenario
-from wayhouse.base.errors import BadInputError, ConflictError
+from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError
 
 T = {"t": "device:t"}
 
@@ -407,6 +407,57 @@ async def test_changes_stop_it(tmp_path: Path) -> None:
         assert lab.printed(await lab.ended(count=3)) == ["new"]
         await lab.manager.delete("one")
         assert lab.manager.runs() == []
+
+
+async def test_a_stop_that_comes_too_late_does_no_harm(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.add("wait(0.05)")
+        await lab.manager.run("one")
+        run = lab.manager._standings["one"].run
+        assert run is not None
+        await lab.ended()
+        run.stop()
+        run.watch_over()
+        assert run.pid is None
+
+
+async def test_many_at_once(tmp_path: Path) -> None:
+    async with Lab(tmp_path, processes=4) as lab:
+        lab.say("device:t", 0)
+        for number in range(30):
+            await lab.add(f"command('lamp', 'set', {number})", f"s{number}", entries=T)
+        lab.say("device:t", 1)
+        for number in range(30):
+            assert (await lab.ended(f"s{number}")).outcome is Outcome.DONE
+        assert sorted(value for _, _, value in lab.house.done) == list(range(30))
+
+
+async def test_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.add("try: command('lamp', 'on')\nexcept CallError: print('hidden')", entries=T)
+        lab.say("device:t", 0)
+        await lab.manager.run("one")
+        await lab.ended()
+
+        def fails(_: object) -> None:
+            raise UnavailableError("The disk is full.")
+
+        write = lab.manager._store._database.write
+        lab.manager._store._database.write = fails  # type: ignore[method-assign, assignment]
+        with pytest.raises(UnavailableError):
+            await lab.manager.run("one")
+        with pytest.raises(UnavailableError):
+            await lab.manager.set_variable("one", "n", 1)
+        with pytest.raises(UnavailableError):
+            await lab.manager.enable("one", active=False)
+        lab.say("device:t", 5)
+        await asyncio.sleep(0.05)
+        assert lab.manager.view("one").state is State.WATCHING
+        lab.manager._store._database.write = write  # type: ignore[method-assign]
+        lab.manager.receive("device:t", 5)
+        lab.manager._running._wake.set()
+        await lab.ended(count=2)
+        assert len(lab.house.done) == 2
 
 
 async def test_events(tmp_path: Path) -> None:

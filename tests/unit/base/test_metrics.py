@@ -88,3 +88,10 @@ def test_a_name_is_registered_once() -> None:
     metrics.counter("c", "C.")
     with pytest.raises(ValueError, match="twice"):
         metrics.histogram("c", "C.")
+
+
+def test_a_counter_that_is_kept_elsewhere():
+    metrics = Metrics()
+    metrics.reading_counter("wayhouse_read_total", "Read.", lambda: [({"kind": "a"}, 3.0)])
+    assert "# TYPE wayhouse_read_total counter" in metrics.render()
+    assert 'wayhouse_read_total{kind="a"} 3' in metrics.render()

@@ -30,8 +30,24 @@ def test_it_registers_and_says_what_it_can() -> None:
     assert Link(b"echo", 0.0, credit=64).outbox()[1] == Send([*READY.frames, b"credit=64", b"beats"])
     assert Link(b"echo", 0.0, once=True).outbox()[1] == Send([*READY.frames, b"once", b"beats"])
     assert Link(b"echo", 0.0, version=mdp.V02, marks=False).outbox()[1] == Send([b"MDPW02", b"\x01", b"echo"])
+    quiet = Link(b"echo", 0.0, credit=8, once=True, beats=False)
+    assert quiet.outbox()[1] == Send([*READY.frames, b"credit=8", b"once"])
     with pytest.raises(MalformedError):
         Link(b"", 0.0)
+
+
+def test_a_connection_that_is_known_to_be_gone_is_made_anew_soon() -> None:
+    link = link_of()
+    link.receive(request(b"c", b"1"), 0.1)
+    (job,) = link.jobs()
+    link.broke(1.0)
+    link.broke(1.05)
+    assert not link.reply(job, [b"late"], 1.06)
+    link.tick(1.1)
+    assert link.outbox() == [Open(), READY]
+    link.end(2.0)
+    link.broke(2.0)
+    assert link.deadline() is None
 
 
 @pytest.mark.parametrize("version", [mdp.V01, mdp.V02])

@@ -81,6 +81,7 @@ def test_it_serves_and_ends_in_order(tmp_path):
         assert mdp.parse_at_worker(worker.recv_multipart()).command == mdp.DISCONNECT
         assert bus.process.wait(10) == 0
         assert bus.manager.recv(100) == b"STOPPING=1"
+        assert not (tmp_path / "run" / "bus.sock").exists()
 
 
 def test_security_comes_from_files(tmp_path):

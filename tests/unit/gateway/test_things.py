@@ -190,7 +190,7 @@ async def test_what_metrics_tell(rooms: Rooms) -> None:
 
 async def test_only_cameras_have_pictures(rooms: Rooms) -> None:
     class Camera(FakeDriver):
-        def picture(self, address: str) -> tuple[bytes, str]:
+        async def picture(self, address: str) -> tuple[bytes, str]:
             return address.encode(), "image/jpeg"
 
     assert await rooms.pictures.of("lamp") is None

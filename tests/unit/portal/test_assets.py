@@ -41,9 +41,11 @@ def test_modules_import_only_what_exists():
             assert (FOLDER / name).is_file(), f"{path.name} imports {name}"
 
 
-def test_the_vendored_library_comes_with_its_licence():
+def test_vendored_libraries_come_with_their_licences():
     assert (FOLDER / "vendor" / "htmx.min.js").is_file()
     assert "Zero-Clause BSD" in (FOLDER / "vendor" / "htmx.LICENSE").read_text(encoding="utf-8")
+    assert (FOLDER / "vendor" / "uplot.min.js").is_file()
+    assert "MIT License" in (FOLDER / "vendor" / "uplot.LICENSE").read_text(encoding="utf-8")
 
 
 async def test_over_http(house):

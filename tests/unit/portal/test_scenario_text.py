@@ -46,9 +46,10 @@ def test_a_fault_is_found_where_it_is(head, code, part, line):
 def test_any_text_is_a_scenario_or_a_fault(head, code):
     for start in ("", 'wayhouse_scenario = 1\nname = "x"\n'):
         try:
-            assert isinstance(together(start + head, code), Scenario)
+            found = together(start + head, code)
         except FaultyError as error:
-            assert error.fault.line is None or error.fault.line >= 1
+            found = error.fault
+        assert isinstance(found, Scenario) or found.line is None or found.line >= 1
 
 
 def test_the_lines_around_one():

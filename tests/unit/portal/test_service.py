@@ -11,7 +11,9 @@ from wayhouse.access.model import Role
 
 async def test_every_answer_carries_the_strict_policy(house):
     browser = await house.browser()
-    for path in ("/", "/install", "/changes", "/system", "/api", "/account", "/users", "/audit", "/nowhere"):
+    for path in ("/", "/install", "/changes", "/system", "/api", "/account", "/users", "/audit", "/devices", "/devices/new", "/scenarios", "/scenarios-new", "/scenarios-import",
+        "/jobs", "/bus", "/bus/keys", "/bus/requests", "/nowhere",
+    ):  # fmt: skip
         reply = await browser.get(path)
         policy = reply.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -54,6 +56,11 @@ async def test_a_link_from_elsewhere_comes_again_from_here(house):
         "/account/tokens",
         "/users",
         "/users/paradrop/remove",
+        "/devices/x/command",
+        "/scenarios-new",
+        "/scenarios/x/run",
+        "/jobs",
+        "/bus/services/x",
         "/sign-in",
         "/sign-out",
     ],

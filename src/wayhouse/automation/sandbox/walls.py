@@ -32,7 +32,9 @@ class Walls:
     def build(self, parent: int) -> None:
         """`parent`: the process that this one must not outlive."""
         self._try("its own view of the machine", self._seclude)
-        self._try("no rights of the gateway's user", self._give_up_rights)
+        self._try("a user without rights", self._become_nobody)
+        self._try("no capabilities", kernel.drop_capabilities)
+        self._try("a memory that nobody looks into", kernel.forbid_attaching)
         kernel.die_with_parent(_SIGKILL)  # after the change of user, which takes it back
         if os.getppid() != parent:
             os._exit(1)
@@ -48,17 +50,7 @@ class Walls:
 
     def _seclude(self) -> None:
         """An empty network and a root of its own, with nothing in it but what is shown."""
-        if self._is_root:
-            kernel.unshare(_SPACES)
-        else:
-            uid, gid = os.geteuid(), os.getegid()
-            kernel.unshare(_SPACES | kernel.CLONE_NEWUSER)
-            for name, text in (
-                ("setgroups", "deny"),
-                ("uid_map", f"{uid} {uid} 1"),
-                ("gid_map", f"{gid} {gid} 1"),
-            ):
-                _write(f"/proc/self/{name}", text)
+        self._unshare()
         kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
         root = self._point()
         kernel.mount("none", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")
@@ -66,6 +58,23 @@ class Walls:
             _show(path, root)
         kernel.mount(None, root, None, kernel.MS_REMOUNT | kernel.MS_RDONLY | kernel.MS_NOSUID)
         kernel.change_root(root)
+
+    def _unshare(self) -> None:
+        """As root directly; as anybody else, or as a root who may not, in a user namespace."""
+        if self._is_root:
+            try:
+                return kernel.unshare(_SPACES)
+            except PermissionError:
+                self._is_root = False  # nobody else exists in what follows
+        uid, gid = os.geteuid(), os.getegid()
+        kernel.unshare(_SPACES | kernel.CLONE_NEWUSER)
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {uid} 1"),
+            ("gid_map", f"{gid} {gid} 1"),
+        ):
+            _write(f"/proc/self/{name}", text)
+        return None
 
     def _outermost(self) -> list[str]:
         """Each folder once; one that is in another shown one comes with it."""
@@ -83,13 +92,11 @@ class Walls:
                 return point
         raise OSError(2, "no folder to mount it on", "root")
 
-    def _give_up_rights(self) -> None:
+    def _become_nobody(self) -> None:
         if self._is_root and _is_readable_by_all(os.__file__, __file__):
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
-        kernel.drop_capabilities()
-        kernel.forbid_attaching()
 
     def _limit(self) -> None:
         for kind, value in (

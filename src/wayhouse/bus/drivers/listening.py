@@ -71,6 +71,17 @@ def endpoint_at(fd: int) -> str:
     return endpoint
 
 
+def remove_stale(path: Path) -> None:
+    """Remove the file of a UNIX socket that nobody listens on."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+
+
 def _listen_tcp(endpoint: str) -> socket.socket:
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     host = host.strip("[]")
@@ -83,7 +94,7 @@ def _listen_tcp(endpoint: str) -> socket.socket:
 def _listen_unix(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        _remove_stale(path)
+        remove_stale(path)
         sock.bind(str(path))
         path.chmod(0o600)
         sock.listen(BACKLOG)
@@ -91,16 +102,6 @@ def _listen_unix(path: Path) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _remove_stale(path: Path) -> None:
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
 
 
 def _path(endpoint: str) -> Path:

@@ -13,10 +13,11 @@ from typing import Any
 import zmq
 
 from wayhouse.bus import mdp
+from wayhouse.bus.drivers.dealer import Dealer
 from wayhouse.bus.drivers.frames import AnySocket, drain, send
 from wayhouse.bus.keys import NO_KEYS, Keys
+from wayhouse.bus.link import Job, Link
 from wayhouse.bus.model import EndpointError, Frames, MalformedError
-from wayhouse.bus.titanic_link import WorkerLink
 
 POLLIN = int(zmq.POLLIN)
 HIGH_WATER = 10_000
@@ -28,39 +29,42 @@ _WATCHED = int(zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_D
 class TitanicSockets:
     """`wait`, then take `requests` and `replies`; `answer`, `send_on` and `drop` lanes."""
 
-    def __init__(self, endpoint: str, links: Iterable[WorkerLink], now: float, keys: Keys = NO_KEYS) -> None:
+    def __init__(self, endpoint: str, links: Iterable[Link], now: float, keys: Keys = NO_KEYS) -> None:
         """Raises `EndpointError` for an endpoint that cannot be."""
         self._endpoint = endpoint
         self._keys = keys
         self._context: zmq.Context[AnySocket] = zmq.Context()
         self._lanes: dict[int, AnySocket] = {}
-        self._links: dict[AnySocket, WorkerLink] = {}
+        self._dealers: list[tuple[Link, Dealer]] = []
         self._polled: list[tuple[Any, int]] | None = None
         self._readable: set[Any] = set()
         self._watch: AnySocket | None = None
         self._watched: AnySocket | None = None
         try:
             for link in links:
-                self._open_link(link, now)
-        except zmq.ZMQError as error:
-            self.close()
-            raise EndpointError(f"The broker's address {endpoint} cannot be used: {error}.") from error
+                dealer = Dealer(self._context, endpoint, self._swap, keys)
+                self._dealers.append((link, dealer))
+                dealer.perform(link.outbox())
+        except EndpointError:
+            self.close(now)
+            raise
 
     def wait(self, timeout_s: float) -> None:
         """Until something came, or `timeout_s` later."""
         if self._polled is None:
             watched = [self._watch] if self._watch else []
-            self._polled = [(one, POLLIN) for one in (*self._links, *self._lanes.values(), *watched)]
+            links = [dealer.socket for _, dealer in self._dealers if dealer.socket is not None]
+            self._polled = [(one, POLLIN) for one in (*links, *self._lanes.values(), *watched)]
         self._readable = {one for one, _ in zmq.zmq_poll(self._polled, max(0, round(timeout_s * 1000)))}
 
-    def requests(self, now: float) -> Iterator[tuple[WorkerLink, mdp.BrokerMessage]]:
+    def requests(self, now: float) -> Iterator[tuple[Link, Job]]:
         """A batch at most, of all services."""
-        for socket, link in list(self._links.items()):
-            if socket in self._readable:
-                for frames in drain(socket):
-                    message = link.receive(frames, now)
-                    if message is not None:
-                        yield link, message
+        for link, dealer in self._dealers:
+            if dealer.socket is not None and dealer.socket in self._readable:
+                for frames in drain(dealer.socket):
+                    link.receive(frames, now)
+                for job in link.jobs():
+                    yield link, job
 
     def replies(self) -> Iterator[tuple[int, mdp.Reply]]:
         for lane, socket in list(self._lanes.items()):
@@ -80,19 +84,16 @@ class TitanicSockets:
 
     def tend(self, now: float) -> None:
         """Heartbeats, and new connections for the links that want one."""
-        for socket, link in list(self._links.items()):
+        for link, dealer in self._dealers:
             link.tick(now)
-            if link.wants_socket(now):
-                self._close_link(socket)
-                self._open_link(link, now)
-            else:
-                self._flush(socket, link)
+            dealer.perform(link.outbox())
 
-    def answer(self, answers: Sequence[tuple[WorkerLink, bytes, Frames]]) -> None:
+    def answer(self, answers: Sequence[tuple[Link, Job, Frames]], now: float) -> None:
         """To clients, through the link that their request came on; what nobody can take is dropped, and asked for again."""
-        sockets = {id(link): socket for socket, link in self._links.items()}
-        for link, client, body in answers:
-            send(sockets[id(link)], mdp.build_worker_reply(client, body))
+        for link, job, body in answers:
+            link.reply(job, body, now)
+        for link, dealer in self._dealers:
+            dealer.perform(link.outbox())
 
     def send_on(self, lane: int, label: bytes, body: Sequence[bytes]) -> bool:
         """A request to the broker; False when it cannot be sent now."""
@@ -112,12 +113,12 @@ class TitanicSockets:
         for lane in list(self._lanes):
             self.drop(lane)
 
-    def close(self) -> None:
+    def close(self, now: float) -> None:
         self.drop_all()
-        for socket in list(self._links):
-            send(socket, mdp.build_disconnect())
-            socket.setsockopt(zmq.LINGER, 200)
-            self._close_link(socket)
+        for link, dealer in self._dealers:
+            link.end(now)
+            dealer.perform(link.outbox())
+            dealer.close()
         self._context.term()
 
     def _connect(self) -> AnySocket:
@@ -137,24 +138,12 @@ class TitanicSockets:
             raise
         return socket
 
-    def _open_link(self, link: WorkerLink, now: float) -> None:
-        socket = self._connect()
-        if self._watch is None:
-            self._watch, self._watched = socket.get_monitor_socket(_WATCHED), socket
-        self._links[socket] = link
+    def _swap(self, old: AnySocket | None, new: AnySocket | None) -> None:
+        """The first link's connection is the one that is watched."""
         self._polled = None
-        link.opened(now)
-        self._flush(socket, link)
-
-    def _close_link(self, socket: AnySocket) -> None:
-        del self._links[socket]
-        if self._watch is not None and self._watched is socket:
-            socket.disable_monitor()
-            self._watch.close(0)
-            self._watch = None
-        socket.close()
-        self._polled = None
-
-    def _flush(self, socket: AnySocket, link: WorkerLink) -> None:
-        for frames in link.outbox():
-            send(socket, frames)
+        if self._watch is None or old is self._watched:
+            if old is not None and self._watch is not None:
+                old.disable_monitor()
+                self._watch.close(0)
+            self._watch = None if new is None else new.get_monitor_socket(_WATCHED)
+            self._watched = new

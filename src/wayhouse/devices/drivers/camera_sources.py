@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import shutil
+import signal
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 LIMIT_S = 8.0
 """Less than a driver's call may take."""
+END_LIMIT_S = 1.0
+MAX_COMPLAINT = 64 * 1024
 SKIPPED_FRAMES = 3
 """A camera's first frames are often dark."""
 SHOWN_ERROR = 200
@@ -96,25 +100,41 @@ async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 async def _from_device(camera: CameraSettings) -> bytes:
     if not await asyncio.to_thread(Path(camera.device).exists):
         raise DeviceGoneError(f"There is no {camera.device}. Is the camera plugged in?")
-    process = await asyncio.create_subprocess_exec(
-        *_command(camera),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await _started(_command(camera))
     try:
         found, complaint = await asyncio.gather(
-            _piped(process.stdout, camera.max_bytes), _piped(process.stderr, 65536)
+            _piped(process.stdout, camera.max_bytes), _piped(process.stderr, MAX_COMPLAINT)
         )
         await process.wait()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await _end(process)
     if process.returncode or not found:
         said = " ".join(complaint.decode("utf-8", "replace").split())[-SHOWN_ERROR:]
         raise DeviceNotReadyError(f"The camera {camera.device} gave no picture: {said or 'it said nothing'}.")
     return found
+
+
+async def _started(command: list[str]) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+    except OSError as error:
+        raise UnavailableError(f"{command[0]} cannot be started: {error.strerror}.") from error
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill it with all that it started. Its pipes are emptied: asyncio waits for their ends, which a full one hides."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_LIMIT_S):
+            for stream in (process.stdout, process.stderr):
+                while stream is not None and await stream.read(64 * 1024):
+                    pass
+            await process.wait()
 
 
 def _command(camera: CameraSettings) -> list[str]:

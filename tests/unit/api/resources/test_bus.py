@@ -96,8 +96,8 @@ async def test_nobody_answers(live):
         {"service": "a", "nonsense": 1},
     ],
 )
-async def test_a_call_that_is_not_understood(live, order):
-    assert (await ask(live, **order)).status == 400
+async def test_a_call_that_is_not_understood(house, order):
+    assert (await ask(house, **order)).status == 400
 
 
 async def test_services_workers_and_overview(live):

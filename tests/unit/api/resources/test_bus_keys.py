@@ -130,8 +130,8 @@ async def test_there_are_only_so_many_followers(live, monkeypatch):
         ("?key=/a", {"value": None}),
     ],
 )
-async def test_what_is_no_key_or_no_value_is_refused(live, query, body):
-    assert (await live.ask("PUT", KEYS + query, body)).status == 400
+async def test_what_is_no_key_or_no_value_is_refused(house, query, body):
+    assert (await house.ask("PUT", KEYS + query, body)).status == 400
 
 
 async def test_the_gateway_publishes_only_so_much(live, monkeypatch):

@@ -86,5 +86,5 @@ async def test_what_is_not_there(live):
         ("a/b/" + "k" * 1025, {"value": "x"}),
     ],
 )
-async def test_what_is_not_understood(live, place, body):
-    assert (await live.ask("PUT", f"{STORE}/{place}", body)).status == 400
+async def test_what_is_not_understood(house, place, body):
+    assert (await house.ask("PUT", f"{STORE}/{place}", body)).status == 400

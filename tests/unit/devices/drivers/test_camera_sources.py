@@ -155,7 +155,7 @@ async def test_a_program_that_fails_floods_or_hangs(programs, monkeypatch):
     with pytest.raises(TooLargeError):
         await fetch(video(max_bytes=100_000))
     monkeypatch.setattr(camera_sources, "LIMIT_S", 0.2)
-    programs("ffmpeg", "exec sleep 60")
+    programs("ffmpeg", "sleep 60 & sleep 60")
     with pytest.raises(DeviceGoneError, match="within"):
         await fetch(video())
 

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from wayhouse.access.model import Role
+from wayhouse.base.tasks import Tasks
+
+
+@pytest.fixture
+async def on_the_bus(house) -> AsyncIterator[None]:
+    """The processes of the bus of the house run."""
+    bus = house.gateway.rooms.bus
+    lock = bus._lock
+    lock.touch()
+    async with bus, Tasks() as tasks:
+        await bus.start()
+        bus.go_on(tasks)
+        await bus.ready()
+        for name in ("localhost.fake.devices", "localhost.core.scenario", "titanic.list", "titanic.status"):
+            while (await bus.call("mmi.service", [name.encode()]))[-1] != b"200":
+                await asyncio.sleep(0.02)
+        yield
+
+
+async def test_a_bus_that_is_away_is_told(house):
+    browser = await house.browser()
+    page = (await browser.get("/bus")).text
+    assert "is not running" in page
+    assert "The broker does not answer" in page
+    assert "does not answer now" in (await browser.get("/bus/keys?under=/x")).text
+    assert "does not answer now" in (await browser.get("/bus/requests?id=zz")).text
+    assert (await browser.get("/bus/services/none")).status_code == 404
+
+
+async def test_services_keys_and_requests(house, on_the_bus):
+    browser = await house.browser()
+    bus = house.gateway.rooms.bus
+    page = (await browser.get("/bus")).text
+    for text in ("localhost.fake.devices", "localhost.core.scenario", "Ready", "Broker"):
+        assert text in page, text
+    page = (await browser.get("/bus/services/localhost.fake.devices")).text
+    assert "MDP" in page
+    await bus.publisher().send("house", "mode", "<b>home</b>")
+    for _ in range(100):
+        page = (await browser.get("/bus/keys?under=house")).text
+        if "mode" in page:
+            break
+    assert "&lt;b&gt;home" in page
+    assert "/bus/keys?under=/house/" in (await browser.get("/bus/keys")).text
+    page = (await browser.get("/bus/requests")).text
+    assert "There are none." in page
+    assert "None fits." in (await browser.get("/bus/requests?q=failed")).text
+    assert "Not known" in (await browser.get(f"/bus/requests?id={'0' * 32}")).text
+    assert "32 hexadecimal digits" in (await browser.get("/bus/requests?id=%3Cb%3E")).text
+
+
+async def test_asking_a_service_by_hand(house, on_the_bus):
+    browser, user = await house.browser(), await house.user("uli", Role.USER)
+    await house.device("lamp")
+    place = "/bus/services/localhost.fake.devices"
+    reply = await browser.post(place, data={"frames": "get\r\nlamp\r\npower"})
+    assert "Reply, 2 frames" in reply.text
+    assert ">false<" in reply.text
+    assert "Ask it" not in (await user.get(place)).text
+    assert (await user.post(place, data={"frames": "list"})).status_code == 403
+    assert "Ask it" in (await browser.get("/bus/services/mmi.echo")).text
