@@ -72,7 +72,7 @@ def test_the_processes_of_a_gateway_and_its_apps(gateway: GatewayProcess) -> Non
 def test_where_they_are(gateway: GatewayProcess) -> None:
     told = rows(gateway, "trace", "--json")
     how = {(row["role"], row["how"]) for row in told}
-    assert how == {("gateway", "own"), ("shim", "signal"), ("app", "kernel")}
+    assert how == {("gateway", "own"), ("bus", "signal"), ("shim", "signal"), ("app", "kernel")}
     assert any("task 'housekeeping'" in row["text"] for row in told)
     assert any("shim/loop.py" in row["text"] for row in told)
     assert {row["belongs_to"] for row in rows(gateway, "trace", "seen", "--json")} == {"seen"}
@@ -96,6 +96,7 @@ def test_a_daemon_that_is_stuck(gateway: GatewayProcess) -> None:
         told = rows(gateway, "trace", "--json")
         assert {(row["role"], row["how"]) for row in told} == {
             ("gateway", "signal"),
+            ("bus", "signal"),
             ("shim", "signal"),
             ("app", "kernel"),
         }

@@ -19,12 +19,12 @@ from wayhouse.gateway.assemble_things import LOCK_FILE
 @asynccontextmanager
 async def bus_house(directory: Path) -> AsyncIterator[House]:
     settings = msgspec.structs.replace(SETTINGS, bus=BusSettings(port=0))
-    async with asyncio.timeout(60), house(directory, settings) as one, Tasks() as tasks:
+    async with house(directory, settings) as one, Tasks() as tasks:
         one.paths.runtime.mkdir(parents=True, exist_ok=True)
         with (one.paths.data / LOCK_FILE).open("a") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             async with one.gateway.rooms.bus as bus:
                 await bus.start()
                 bus.go_on(tasks)
-                await bus.ready()
+                await asyncio.wait_for(bus.ready(), 30)
                 yield one

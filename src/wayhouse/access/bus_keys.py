@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -27,9 +28,17 @@ from wayhouse.base.errors import BadInputError, ConflictError, NotFoundError
 SECRET_FILE, PEERS_FILE = "bus-secret", "bus-peers"
 MOST = 1000
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
+
+
+def _pair() -> tuple[str, str]:
+    """A new (public, secret) of CURVE, in Z85."""
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
+
+
 SECRET = Secret(
     "[!-~]{40}",
-    lambda: zmq.curve_keypair()[1].decode(),
+    lambda: _pair()[1],
     "40 characters of Z85",
     "every peer needs the new public key of the bus",
 )
@@ -74,14 +83,17 @@ class BusPeers:
     ) -> None:
         self._audit = audit
         self._one_at_a_time = asyncio.Lock()
+        self._is_given = secret_key is not None, credentials is not None
         self.secret_key = folder / SECRET_FILE if secret_key is None else Path(secret_key)
         self.credentials = folder / PEERS_FILE if credentials is None else Path(credentials)
 
     def prepare(self) -> None:
         """Both files are there after this, before the bus reads them. Raises `UnsafeFileError`."""
         self._server()
-        if not known_peers.read(self.credentials):
-            known_peers.write(self.credentials, KnownPeers())
+        peers = known_peers.read(self.credentials)
+        if not os.path.lexists(self.credentials):
+            _demand_own(self.credentials, is_given=self._is_given[1])
+            known_peers.write(self.credentials, peers)
 
     async def server_key(self) -> str:
         """The bus's public key in Z85. Raises `UnsafeFileError`."""
@@ -109,6 +121,8 @@ class BusPeers:
         self._audit.record(by, "bus-peer.remove", name)
 
     def _server(self) -> str:
+        if not os.path.lexists(self.secret_key):
+            _demand_own(self.secret_key, is_given=self._is_given[0])
         text = secret_file.read_or_create(self.secret_key, SECRET)
         if not known_peers.is_key(text):
             raise UnsafeFileError(f"{self.secret_key} does not hold {SECRET.says}. Move it away.")
@@ -141,9 +155,12 @@ class BusPeers:
         known_peers.write(self.credentials, left)
 
 
-def _pair() -> tuple[str, str]:
-    public, secret = zmq.curve_keypair()
-    return public.decode(), secret.decode()
+def _demand_own(path: Path, *, is_given: bool) -> None:
+    """What the settings name is not made here: it may be misspelled."""
+    if is_given:
+        raise UnsafeFileError(
+            f"{path}, which the settings of the bus name, is not there. Make it, or name none."
+        )
 
 
 def _listed(peers: KnownPeers) -> list[BusPeer]:

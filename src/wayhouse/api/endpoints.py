@@ -5,6 +5,7 @@ from __future__ import annotations
 from wayhouse.api.resources import (
     auth,
     bus,
+    bus_peers,
     changes,
     chutes,
     clock,
@@ -34,4 +35,5 @@ ALL: Rows = (
     *DEVICES,
     *AUTOMATION,
     *bus.ROWS,
+    *bus_peers.ROWS,
 )

@@ -180,8 +180,7 @@ class Cron:
             if entry.record.boot != self._boot:
                 self._run(entry, now.wall, is_catch_up=False)
         elif entry.planned is not None and entry.planned <= now.wall:
-            self._pass(entry, entry.planned, now)
-            self._plan(entry, now)
+            self._come(entry, entry.planned, now)
         elif entry.planned is not None:
             entry.due = now.monotonic + entry.planned - now.wall
         if isinstance(entry.schedule, AtBoot):
@@ -196,8 +195,12 @@ class Cron:
             planned = min(entry.record.since, now.wall) + schedule.period_s
         elif isinstance(schedule, AtBoot) and entry.record.boot != self._boot:
             planned = now.wall
-        if planned is not None and not entry.job.is_paused:
-            entry.planned, entry.due = planned, now.monotonic + planned - now.wall
+        if not entry.job.is_paused:
+            self._await(entry, planned, now)
+
+    def _await(self, entry: _Entry, planned: float | None, now: Now) -> None:
+        entry.planned = planned
+        entry.due = math.inf if planned is None else now.monotonic + planned - now.wall
 
     def _look_at_period(self, entry: _Entry, period_s: int, now: Now) -> None:
         """Periods are counted on the monotonic clock alone; one that is overdue keeps its beat."""
@@ -212,6 +215,20 @@ class Cron:
                 self._run(entry, last, is_catch_up=is_missed)
             entry.due += (late // period_s + 1) * period_s
         entry.planned = now.wall + entry.due - now.monotonic
+
+    def _come(self, entry: _Entry, first: float, now: Now) -> None:
+        """The time `first` has come, as a rule alone."""
+        following = next_after(entry.schedule, first, self._place)
+        if following is not None and following <= now.wall:
+            self._pass(entry, first, now)
+            self._plan(entry, now)
+            return
+        is_late = now.wall - first > GRACE_S
+        if is_late and entry.job.catch_up is CatchUp.NONE:
+            self._miss(entry, first, first)
+        else:
+            self._run(entry, first, is_catch_up=is_late)
+        self._await(entry, following, now)
 
     def _pass(self, entry: _Entry, first: float, now: Now) -> None:
         """Times from `first` to now have come: run some, report the rest as missed."""

@@ -6,6 +6,8 @@ the gap, those that they show twice at the first. A line of each hour runs whene
 
 from __future__ import annotations
 
+import copy
+import functools
 from datetime import datetime, timedelta, tzinfo
 
 from cronsim import CronSim
@@ -13,7 +15,7 @@ from cronsim import CronSim
 from wayhouse.automation import sun
 from wayhouse.automation.model import Place, zone_of
 from wayhouse.automation.schedule import Calendar, Every, Schedule, Sun
-from wayhouse.automation.zone_time import Turn, instant_of, shown, turn_at
+from wayhouse.automation.zone_time import EPOCH, Turn, instant_of, shown, turn_at
 
 EARLIEST, LATEST = 0.0, 221_845_392_000.0
 """The years 1970 to 9000; outside nothing occurs."""
@@ -113,6 +115,14 @@ def _start(instant: float, zone: tzinfo, fold: int) -> datetime:
 
 def _next_shown(expression: str, time: datetime) -> datetime | None:
     try:
-        return next(CronSim(expression, time))
+        cron = copy.copy(_parsed(expression))
+        cron.dt = time.replace(microsecond=0)
+        return next(cron)
     except (StopIteration, OverflowError, ValueError):
         return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(expression: str) -> CronSim:
+    """To be copied: reading the line anew costs as much as finding its next time."""
+    return CronSim(expression, EPOCH)

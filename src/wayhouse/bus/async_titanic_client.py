@@ -96,7 +96,8 @@ class AsyncTitanicClient:
         while not self._stopping.is_set():
             await self.check()
             try:
-                await asyncio.wait_for(self._stopping.wait(), self.poll / 1000)
+                async with asyncio.timeout(self.poll / 1000):
+                    await self._stopping.wait()
             except TimeoutError:
                 continue
 

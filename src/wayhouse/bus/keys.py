@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from pathlib import Path
 from typing import Self
 
@@ -97,5 +98,5 @@ def read_secret(path: str | Path) -> bytes:
 def _is_z85(text: str) -> bool:
     try:
         return len(z85.decode(text.encode("ascii"))) == 32
-    except (KeyError, ValueError, UnicodeEncodeError, OverflowError):
+    except (KeyError, ValueError, UnicodeEncodeError, OverflowError, struct.error):
         return False

@@ -42,6 +42,7 @@ ALL = (*NAMES, *(f"helper.{kind}" for kind in HELPERS))
 PROTOCOLS = ["MDP/0.1", "MDP/0.2", "MMI"]
 MAX_LISTED = 10_000
 """Topics of one answer."""
+STATS_S = 0.05
 MAX_ECHO = 64 * 1024
 """So that nobody fills the pipe of a client that does not read with what it sent itself."""
 
@@ -60,6 +61,7 @@ class Mmi:
         self._figures = figures
         self._settings = settings
         self._topics = topics
+        self._stats_made = (0.0, b"")
         self._verbs: dict[str, Callable[[Frames, float], Frames]] = {
             name: getattr(self, f"_{name}") for name in NAMES
         }
@@ -110,7 +112,11 @@ class Mmi:
         return [encode_json({**told, "settings": to_builtins(self._settings)}), OK]
 
     def _stats(self, _: Frames, now: float) -> Frames:
-        return [encode_json(self._figures.stats(now)), OK]
+        """Made anew now and then only, so that who asks all the time does not stop the others."""
+        made, stats = self._stats_made
+        if not stats or now - made >= STATS_S:
+            self._stats_made = (now, encode_json(self._figures.stats(now)))
+        return [self._stats_made[1], OK]
 
     def _services(self, _: Frames, __: float) -> Frames:
         return [encode_json(self._figures.services()), OK]

@@ -7,6 +7,8 @@ statistics, store) and begins the reply of the three Titanic services, so an ans
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from wayhouse.base.errors import BadInputError, PermanentError, TemporaryError, UnavailableError
@@ -173,3 +175,11 @@ def routing_key(hostname: str, service: str) -> str:
 def refusal(status: bytes, reason: bytes, text: str) -> Frames:
     """The body of an answer that the broker gives in a worker's stead: [status][reason: text][status]."""
     return [status, reason + b": " + text.encode(), status]
+
+
+def refusal_of(body: Sequence[bytes]) -> bytes | None:
+    """Why the broker answered in a worker's stead, of a `refusal`; None when a worker did."""
+    if len(body) != 3 or body[0] != ERROR or body[2] != ERROR:
+        return None
+    reason = body[1].partition(b":")[0]
+    return reason if reason in {QUEUE_FULL, EXPIRED, WORKER_LOST, BAD_MARKS} else None

@@ -5,6 +5,7 @@ Rule: both outlive the daemon in an upgrade, and end when nobody has the gateway
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 import socket
 import sys
@@ -32,8 +33,9 @@ _BACKOFF = Backoff(first_s=0.05, factor=2.0, most_s=10.0, steady_s=5.0)
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Section `[bus]`. The broker has `port`, the key/value clone the next three; None: 5514, or any free ones where that is
     taken; 0: any free ones. `hostname` is the first part of the names of this gateway's services. `mechanism` is what peers
-    over TCP must use ("none", "plain", "curve"); with one of the latter, `credentials` and `secret_key` name files.
-    `clone_keeps`: keys of the clone are there again after a restart."""
+    over TCP must use ("none", "plain", "curve"); with one of the latter, `credentials` and `secret_key` name files, if not the
+    gateway's own. `open_to_network`: others than this machine may connect without a mechanism. `clone_keeps`: keys of the clone are there
+    again after a restart."""
 
     port: int | None = None
     address: str = "127.0.0.1"
@@ -41,6 +43,7 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     mechanism: str = "none"
     secret_key: str | None = None
     credentials: str | None = None
+    open_to_network: bool = False
     clone_keeps: bool = True
 
     def __post_init__(self) -> None:
@@ -50,21 +53,47 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("`hostname` has neither blanks nor `/` or `|`")
         if self.mechanism not in {"none", "plain", "curve"}:
             raise ValueError("`mechanism` is none, plain or curve")
+        if self.mechanism == "none" and not self.open_to_network and not is_loopback(self.address):
+            raise ValueError(
+                f"`address` {self.address} would open the bus to everybody in the network; set `mechanism` to curve, so that only those "
+                "get in whom `wayhouse bus key add` lets in, or `open_to_network` to true, if everybody may do everything"
+            )
+
+    def warning(self) -> str | None:
+        """What whoever starts it should know."""
+        if self.mechanism == "curve" or is_loopback(self.address):
+            return None
+        if self.mechanism == "none":
+            return f"The bus listens on {self.address} without a mechanism: whoever reaches it may do everything there."
+        return f"The bus listens on {self.address} with the mechanism plain: whoever listens in can read passwords and messages."
+
+
+class KeyFiles(msgspec.Struct, frozen=True):
+    """Of the gateway: the bus's secret key, and those who may connect."""
+
+    secret_key: Path
+    credentials: Path
+
+
+def is_loopback(address: str) -> bool:
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def specs(
-    settings: BusSettings, port: int, *, runtime: Path, data: Path, lock: Path
+    settings: BusSettings, port: int, *, runtime: Path, data: Path, lock: Path, keys: KeyFiles | None = None
 ) -> tuple[ChildSpec, ...]:
-    """`lock` is the file that the gateway holds a lock on."""
+    """`lock` is the file that the gateway holds a lock on; `keys` are used where there is a mechanism and the settings name no files."""
     runs = (sys.executable, "-m")
     bus = [*runs, "wayhouse.bus.server", "--address", settings.address, "--port", str(port)]
     bus += ["--runtime", str(runtime), "--mechanism", settings.mechanism]
     if settings.clone_keeps:
         bus += ["--data", str(data / CLONE)]
-    if settings.secret_key is not None:
-        bus += ["--secret-key", settings.secret_key]
-    if settings.credentials is not None:
-        bus += ["--credentials", settings.credentials]
+    bus += _key_options(settings, keys)
     titanic = [
         *runs,
         "wayhouse.bus.titanic_server",
@@ -78,6 +107,20 @@ def specs(
         _spec(BUS, [*bus, *both], watchdog_s=30.0),
         _spec(TITANIC, [*titanic, *both], watchdog_s=30.0),
     )
+
+
+def _key_options(settings: BusSettings, keys: KeyFiles | None) -> list[str]:
+    if settings.mechanism == "none":
+        return []
+    secret_key, credentials = settings.secret_key, settings.credentials
+    if keys is not None:
+        secret_key = secret_key or str(keys.secret_key)
+        credentials = credentials or str(keys.credentials)
+    named = {
+        "--secret-key": secret_key if settings.mechanism == "curve" else None,
+        "--credentials": credentials,
+    }
+    return [word for option, path in named.items() if path is not None for word in (option, path)]
 
 
 def endpoint(runtime: Path) -> str:

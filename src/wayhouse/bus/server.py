@@ -22,16 +22,16 @@ from wayhouse.bus.clone_store import CloneStore
 from wayhouse.bus.drivers import listening
 from wayhouse.bus.drivers.clone_saver import CloneSaver
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
+from wayhouse.bus.drivers.credential_file import CredentialFile
 from wayhouse.bus.drivers.lifeline import kept
 from wayhouse.bus.drivers.loop import Loop, Part
 from wayhouse.bus.drivers.watchdog import Watchdog
-from wayhouse.bus.drivers.zap import Security, ZapHandler
+from wayhouse.bus.drivers.zap import KnownCredentials, Security, ZapHandler
 from wayhouse.bus.drivers.zeromq import BrokerSocket
 from wayhouse.bus.model import COLLECTOR_PORT, PUBLISHER_PORT, SNAPSHOT_PORT, EndpointError
 from wayhouse.bus.overview import CloneFigures
 from wayhouse.bus.server_options import (
     ServerSettings,
-    credentials_of,
     parse_options,
     security_of,
     settings_of,
@@ -97,7 +97,7 @@ class BusServer:
         """The broker is closed first, what it needs last."""
         security = security_of(settings)
         if security.mechanism != "none":
-            self._parts.append(ZapHandler(self.ctx, credentials_of(settings)))
+            self._parts += self._door(settings, now)
         given = systemd.listen_fds(self._env)
         self.clone: CloneSockets | None = None
         self.broker = Broker(settings.broker, now, topics=self._topics, clone=self._clone_figures)
@@ -118,11 +118,33 @@ class BusServer:
                 if store is not None:
                     store.close()
                 raise
+            self._files += [
+                Path(one.removeprefix("ipc://")) for one in self.clone.listeners() if one.startswith("ipc://")
+            ]
             self._parts.insert(1, self.clone)
             if store is not None:
                 self._parts.insert(2, CloneSaver(store, self.clone.clone, now, settings.save_s))
         if (watchdog := Watchdog(self._env, now)).deadline() is not None:
             self._parts.append(watchdog)
+
+    def _door(self, settings: ServerSettings, now: float) -> list[Part]:
+        if settings.credentials is None:
+            return [ZapHandler(self.ctx, KnownCredentials())]
+        known = CredentialFile(settings.credentials, now, on_removed=self._turn_out)
+        return [ZapHandler(self.ctx, known), known]
+
+    def _turn_out(self) -> None:
+        """Somebody may not be here any more, and libzmq does not tell which connection is whose. If it fails, a new process will do."""
+        log.info("all connections over TCP are made anew, since a peer was removed")
+        try:
+            self.router.turn_out()
+            if self.clone is not None:
+                self.clone.turn_out()
+        except EndpointError:
+            log.exception(
+                "the connections could not be ended one by one; this process ends, and a new one begins"
+            )
+            self.shutdown()
 
     def _topics(self, start: bytes) -> Iterable[bytes]:
         return () if self.clone is None else self.clone.clone.keys(start)
@@ -133,7 +155,7 @@ class BusServer:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 after an orderly end, 1 when it could not begin, 2 for arguments that are not understood."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s: %(message)s")
     options = parse_options(argv)
     try:
         server = BusServer(settings_of(options), os.environ)
@@ -181,7 +203,14 @@ def _clone(
         ports.append(settings.subscribed)
     endpoints = Endpoints(*(_tcp(settings.address, port) for port in ports))
     return CloneSockets(
-        context, endpoints, now, form=settings.clone_form, security=security, adopted=adopted, store=store
+        context,
+        endpoints,
+        now,
+        local=None if settings.runtime is None else Endpoints.in_folder(Path(settings.runtime)),
+        form=settings.clone_form,
+        security=security,
+        adopted=adopted,
+        store=store,
     )
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from wayhouse.base.codec import decode_json
 from wayhouse.bus.drivers.clone_saver import SAVE_S
-from wayhouse.bus.drivers.zap import KnownCredentials, Security
+from wayhouse.bus.drivers.zap import Security
 from wayhouse.bus.keys import read_secret
 from wayhouse.bus.kvmsg import Form
 from wayhouse.bus.model import BROKER_PORT, COLLECTOR_PORT, HEARTBEAT_S, LIVENESS, BrokerSettings
@@ -23,7 +22,7 @@ HIGHEST_PORT = 65535 - COLLECTOR_PORT
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`port` 0 takes any free ports. `runtime` is the folder for the UNIX socket; none is opened without. `credentials` and
+    """`port` 0 takes any free ports. `runtime` is the folder for UNIX sockets; none is opened without. `credentials` and
     `secret_key` are files that only their owner can read. `subscribed` is the port for publishers that use PUB. With `data`, a
     folder, the clone's keys survive a restart."""
 
@@ -46,23 +45,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError("the clone's keys are written every 0.1 to 3600 seconds")
 
 
-class KnownPeers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file of credentials: passwords by user, names by public key in Z85."""
-
-    plain: dict[str, str] = {}
-    curve: dict[str, str] = {}
-
-
 def security_of(settings: ServerSettings) -> Security:
     key = read_secret(settings.secret_key).strip() if settings.secret_key is not None else b""
     return Security(mechanism=settings.mechanism, secret_key=key)
-
-
-def credentials_of(settings: ServerSettings) -> KnownCredentials:
-    if settings.credentials is None:
-        return KnownCredentials()
-    known = decode_json(read_secret(settings.credentials), KnownPeers, what="file of credentials")
-    return KnownCredentials(known.plain, known.curve)
 
 
 def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -71,7 +56,9 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--port", type=_port, default=BROKER_PORT, help="the broker's; the clone takes the next three; 0: any"
     )
-    parser.add_argument("--runtime", metavar="DIR", help="also listen on DIR/bus.sock")
+    parser.add_argument(
+        "--runtime", metavar="DIR", help="also listen in DIR: bus.sock, and the clone's bus-*.sock"
+    )
     parser.add_argument(
         "--listen", action="append", default=[], metavar="ENDPOINT", help="one more endpoint of the broker"
     )
@@ -103,7 +90,9 @@ def parse_options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--secret-key", metavar="FILE", help="the server's secret key for curve, in Z85")
     parser.add_argument(
-        "--credentials", metavar="FILE", help='JSON: {"plain": {user: password}, "curve": {key: name}}'
+        "--credentials",
+        metavar="FILE",
+        help='JSON: {"plain": {user: password}, "curve": {key: name}}; changes are heeded within a second',
     )
     parser.add_argument("--heartbeat", type=float, default=HEARTBEAT_S, metavar="SECONDS")
     parser.add_argument(

@@ -34,7 +34,7 @@ from wayhouse.bus.overview import (
     durable_requests,
     figures,
 )
-from wayhouse.bus.processes import BUS, TITANIC, BusSettings
+from wayhouse.bus.processes import BUS, TITANIC, BusSettings, KeyFiles
 from wayhouse.runtime.async_supervisor import AsyncSupervisor, Moved
 from wayhouse.runtime.supervision import facts
 
@@ -44,16 +44,27 @@ Handler = Callable[[Frames], Awaitable[list[bytes]]]
 CREDIT = 16
 """Requests that a worker of this process may be at, at once: a slow device must not hold up the next."""
 PORT_FILE = "bus.port"
+LEVELS = logging.getLevelNamesMapping()
 STATS_S = 2.0
 LOOK_S = 10.0
 LIST = "titanic.list"
 
 
 class Bus:
-    """A context: leaving it ends the processes, unless a successor has them. `lock` is the file the gateway holds a lock on."""
+    """A context: leaving it ends the processes, unless a successor has them. `lock` is the file the gateway holds a lock on; `keys` gives
+    the gateway's own files of keys, and is asked only where the settings want a mechanism."""
 
-    def __init__(self, settings: BusSettings, *, data: Path, runtime: Path, lock: Path) -> None:
+    def __init__(
+        self,
+        settings: BusSettings,
+        *,
+        data: Path,
+        runtime: Path,
+        lock: Path,
+        keys: Callable[[], KeyFiles] | None = None,
+    ) -> None:
         self._settings = settings
+        self._keys = keys
         self._data, self._runtime, self._lock = data, runtime, lock
         self._closing = contextlib.AsyncExitStack()
         self._handlers: dict[str, Handler] = {}
@@ -82,10 +93,17 @@ class Bus:
     # ---- its life
 
     async def start(self, moved: Moved | None = None) -> None:
-        """Start the processes, or go on with those of a predecessor. Raises `ConflictError` when the ports are taken."""
+        """Start the processes, or go on with those of a predecessor. Raises `ConflictError` when the ports are taken, and what `keys` raises."""
+        if (warning := self._settings.warning()) is not None:
+            log.warning("%s", warning)
         self.port = self._choose_port(is_running=moved is not None)
         specs = processes.specs(
-            self._settings, self.port, runtime=self._runtime, data=self._data, lock=self._lock
+            self._settings,
+            self.port,
+            runtime=self._runtime,
+            data=self._data,
+            lock=self._lock,
+            keys=self._keys() if self._keys is not None and self._settings.mechanism != "none" else None,
         )
         self.supervisor = await self._closing.enter_async_context(
             AsyncSupervisor(specs, intensity=processes.UNTIRING, on_line=_log_line, moved=moved)
@@ -201,7 +219,8 @@ class Bus:
         return AsyncKvSubscriberClient(self.hostname, subtree, on_change=on_change, endpoints=self.clone())
 
     def clone(self) -> Endpoints:
-        return Endpoints.of(self._settings.address, self.port)
+        """Of the key/value clone, for processes of this user on this machine."""
+        return Endpoints.in_folder(self._runtime)
 
     def routing_key(self, service: str) -> str:
         return routing_key(self.hostname, service)
@@ -312,4 +331,10 @@ def _port_in(path: Path) -> int | None:
 
 
 def _log_line(name: str, _: str, line: str) -> None:
-    log.info("%s: %s", name, line)
+    """Both processes begin their lines with the level; what is usual is not worth a line of the gateway's."""
+    word, _, text = line.partition(": ")
+    level = LEVELS.get(word)
+    if level is None:
+        log.warning("%s: %s", name, line)
+    else:
+        log.log(level if level > logging.INFO else logging.DEBUG, "%s: %s", name, text)

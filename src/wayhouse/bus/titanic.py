@@ -17,21 +17,19 @@ import msgspec
 
 from wayhouse.bus import mdp
 from wayhouse.bus.model import (
-    BAD_MARKS,
     CLIENT_TIMEOUT_S,
-    ERROR,
     EXPIRED,
     OK,
     QUEUE_FULL,
     WORKER_LOST,
     Frames,
+    refusal_of,
 )
 from wayhouse.bus.titanic_model import TitanicSettings, Waiting
 
 UNKNOWN_OUTCOME = "The connection was lost after the request was sent once; whether it was done is not known."
 TOO_LATE = "The request found no answer before it expired."
 SCAN_S = 1.0
-_REFUSALS = {QUEUE_FULL, EXPIRED, WORKER_LOST, BAD_MARKS}
 
 
 class Send(msgspec.Struct, frozen=True, gc=False):
@@ -394,11 +392,3 @@ class Dispatcher:
     def _abandon(self, lane: int) -> None:
         self._release(lane)
         self._outbox.append(Drop(lane))
-
-
-def refusal_of(body: Sequence[bytes]) -> bytes | None:
-    """Why the broker answered in a worker's stead: [500][reason: text][500]; None when a worker did."""
-    if len(body) != 3 or body[0] != ERROR or body[2] != ERROR:
-        return None
-    reason = body[1].partition(b":")[0]
-    return reason if reason in _REFUSALS else None

@@ -26,9 +26,9 @@ from wayhouse.bus.model import (
     Frames,
     NoReplyError,
     ServerError,
+    refusal_of,
     routing_key,
 )
-from wayhouse.bus.titanic import refusal_of
 from wayhouse.bus.titanic_model import build_label, parse_uuid
 
 Callback = Callable[[Frames, Sequence[Any], Mapping[str, Any]], object]

@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--lifeline", type=Path, metavar="FILE", help="end once nobody else has the lock on FILE"
     )
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s: %(message)s")
     try:
         settings = TitanicSettings(lanes_per_service=options.lanes_per_service)
         keys = Keys.from_file(options.keys) if options.keys else NO_KEYS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wayhouse.cli import bus_top
+from wayhouse.cli import bus_key, bus_top
 from wayhouse.cli.bus_words import TTL, VALUE_HELP, piece_of, say, short, shown
 from wayhouse.cli.command import command, noun
 from wayhouse.cli.figures import count, size, span
@@ -170,7 +170,7 @@ def call(
     For example:
       wayhouse bus call localhost.fake.devices list_keys
       wayhouse bus call mmi.service echo
-      wayhouse bus call --durable localhost.fake.devices set lamp true
+      wayhouse bus call --durable localhost.fake.devices set lamp power true
     """
     from wayhouse.api.resources import bus
     from wayhouse.api.wire_bus import CallOrder
@@ -276,6 +276,7 @@ def watch(
 
 
 bus_top.add_to(app)
+bus_key.add_to(app)
 
 
 def _processes(found: BusOverview) -> list[tuple[str, str]]:

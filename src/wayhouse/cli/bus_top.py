@@ -16,7 +16,7 @@ from wayhouse.cli.figures import size, span
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
-    from wayhouse.bus.overview import BusOverview, ServiceFigures
+    from wayhouse.bus.overview import BusOverview, CloneFigures, ServiceFigures
 
 HEADS = ("SERVICE", "WORKERS", "BUSY", "QUEUE", "", "HELD", "DONE/S", "DONE", "FAILED")
 BAR = 12
@@ -38,13 +38,14 @@ class ServiceRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Top(msgspec.Struct, frozen=True, kw_only=True):
-    """`per_s`: rates of the broker's counters; the rest is as the overview has it."""
+    """`per_s`: rates of the broker's counters, `updates_per_s` of the clone, None where that is not known; the rest is as the overview has it."""
 
     uptime_s: float
     now: dict[str, int]
     per_s: dict[str, float]
     services: list[ServiceRow]
     clone: dict[str, Any] | None
+    updates_per_s: float | None
     durable: dict[str, int]
     away: list[str]
 
@@ -108,6 +109,7 @@ def compare(before: BusOverview | None, after: BusOverview) -> Top:
         },
         services=sorted(rows, key=lambda one: (-one.queued, -(one.done_per_s or 0.0), -one.held, one.name)),
         clone=None if broker.clone is None else msgspec.to_builtins(broker.clone),
+        updates_per_s=None if known is None else _updates(known.clone, broker.clone, took_s),
         durable=after.durable,
         away=[one.name for one in after.processes if not one.is_ready],
     )
@@ -155,20 +157,24 @@ def _row(before: ServiceFigures | None, now: ServiceFigures, took_s: float) -> S
     )
 
 
+def _updates(before: CloneFigures | None, now: CloneFigures | None, took_s: float) -> float | None:
+    if before is None or now is None or before.sequence > now.sequence:
+        return None
+    return round((now.sequence - before.sequence) / took_s, 3)
+
+
 def _heading(top: Top) -> list[str]:
     if top.away:
         return [f"Away: {', '.join(top.away)}. `wayhouse bus status` says more."]
     now = top.now
-    told = [
-        f"Broker   up {span(top.uptime_s)}, {now.get('services', 0)} services, {now.get('workers', 0)} workers, "
-        f"{now.get('queued', 0)} queued, {now.get('held', 0)} held ({size(now.get('bytes', 0))})"
-    ]
+    counts = ", ".join(f"{now.get(name, 0)} {name}" for name in ("services", "workers", "queued", "held"))
+    told = [f"Broker   up {span(top.uptime_s)}, {counts} ({size(now.get('bytes', 0))})"]
     if top.per_s:
         told.append("Rates    " + ", ".join(f"{rate:g} {name}/s" for name, rate in top.per_s.items()))
     if top.clone is not None:
+        rate = "" if top.updates_per_s is None else f", {top.updates_per_s:g} updates/s"
         told.append(
-            f"Clone    {top.clone['keys']} keys ({size(top.clone['bytes'])}), {top.clone['subscribers']} subscribers, "
-            f"update {top.clone['sequence']}"
+            f"Clone    {top.clone['keys']} keys ({size(top.clone['bytes'])}), {top.clone['subscribers']} subscribers{rate}"
         )
     if top.durable:
         counted = ", ".join(f"{count} {name}" for name, count in top.durable.items() if name != "bytes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -67,6 +68,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     is_running = gateway.verdict == "ok"
     if is_running:
         yield _engine(session)
+        yield from _bus(session)
     if not is_running or session.choice.place.scheme == "unix":
         yield from _machine(session, is_running=is_running)
 
@@ -110,6 +112,16 @@ def _engine(session: Session) -> Finding:
     if not version.engine_limits:
         return Finding("engine", "ok", text)
     return Finding("engine", "warn", text, "Know its limits: " + " ".join(version.engine_limits))
+
+
+def _bus(session: Session) -> Iterator[Finding]:
+    from wayhouse.api.resources import config
+    from wayhouse.cli import findings
+
+    with contextlib.suppress(WayhouseError):  # only administrators see the settings
+        settings = session.client.call(config.SETTINGS)
+        if (found := findings.bus(settings)) is not None:
+            yield found
 
 
 def _paths(session: Session) -> Paths:

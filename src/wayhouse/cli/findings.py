@@ -12,7 +12,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -43,6 +43,29 @@ def python(version: tuple[int, ...]) -> Finding:
     if version[:2] < OLDEST_PYTHON:
         return Finding("python", "fail", text, "Wayhouse needs Python 3.11 or newer.")
     return Finding("python", "ok", text)
+
+
+def bus(settings: Mapping[str, Any]) -> Finding | None:
+    """Whether the bus is open to the network, by the gateway's settings; None where they do not say."""
+    from wayhouse.bus.processes import is_loopback
+
+    address, mechanism = settings.get("bus_address"), settings.get("bus_mechanism")
+    if not isinstance(address, str):
+        return None
+    text = f"The bus listens on {address} (mechanism: {mechanism})."
+    if is_loopback(address) or mechanism == "curve":
+        return Finding("bus", "ok", text)
+    whoever = (
+        "Whoever reaches it may do everything there."
+        if mechanism == "none"
+        else "Passwords can be read by whoever listens in."
+    )
+    return Finding(
+        "bus",
+        "warn",
+        text,
+        f"{whoever} Set bus.mechanism to curve, and let programs in with `wayhouse bus key add`.",
+    )
 
 
 def disk(path: Path) -> Finding:

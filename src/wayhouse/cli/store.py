@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from wayhouse.cli.bus_words import TTL, VALUE_HELP, piece_of, say, short, shown
 from wayhouse.cli.command import command, noun
 from wayhouse.cli.figures import moment
 from wayhouse.cli.session import Session
-
-if TYPE_CHECKING:
-    from wayhouse.api.wire_bus import StoredValue
 
 app = noun("store", "Values under SERVICE SECTION KEY, with revisions and a history.")
 
@@ -135,7 +132,7 @@ def history(session: Session, service: Service, section: Section, key: Key) -> N
 
 def _put(
     session: Session, place: tuple[str, str, str], value: str, ttl: float | None, revision: int | None
-) -> StoredValue:
+) -> None:
     from wayhouse.api.resources import bus
     from wayhouse.api.wire_bus import StoreOrder
 
@@ -143,4 +140,3 @@ def _put(
     order = StoreOrder(value=piece_of(value), ttl_s=ttl, if_revision=revision)
     found = session.client.call(bus.PUT_VALUE, body=order, service=service, section=section, key=key)
     say(session, found, f"{' '.join(place)} is stored, revision {found.revision}.")
-    return found

@@ -6,14 +6,13 @@ service's verbs and the driver's server both go through here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from wayhouse.base import ids
 from wayhouse.devices import names
 from wayhouse.devices.device import BaseDevice, Json
 from wayhouse.devices.model import NameTakenError, NoSuchDeviceError, TooManyDevicesError
 from wayhouse.devices.record import MAX_FORMER_NAMES, Record
 from wayhouse.devices.register import DeviceRegister
+from wayhouse.devices.roster_index import RosterIndex, words_of
 from wayhouse.devices.store import DeviceStore
 
 MAX_DEVICES = 1000
@@ -25,6 +24,9 @@ class Roster:
         self.register = register
         self._store = store
         self._records = {record.id: record for record in store.load(register)}
+        self._index = RosterIndex()
+        for record in self._records.values():
+            self._index.put(record)
 
     def all(self, driver: str | None = None) -> list[Record]:
         """By name."""
@@ -46,8 +48,7 @@ class Roster:
         return record, subdevice
 
     def at(self, driver: str, address: str) -> Record | None:
-        everyone = self._records.values()
-        return next((one for one in everyone if (one.driver, one.address) == (driver, address)), None)
+        return self._index.at(driver, address)
 
     async def add(self, driver: str, address: str, json: Json) -> Record:
         """Raises `BadDeviceError`, `NameTakenError` and `TooManyDevicesError`."""
@@ -58,20 +59,18 @@ class Roster:
         if self.at(driver, address) is not None:
             raise NameTakenError(f"The driver {driver} has a device at {address[:80]!r} already.")
         record = Record(ids.short_id(), driver, address, device)
-        self._records[record.id] = record
+        self._enter(record)
         try:
             await self._save(record)
         except BaseException:
-            del self._records[record.id]
+            self._leave(record)
             raise
         await self._take_from_others(record)
         return record
 
     def free_name(self, wanted: str) -> str:
         """`wanted`, or with a number behind it."""
-        tries = (wanted if number == 1 else f"{wanted} {number}" for number in range(1, MAX_COPIES))
-        taken = set(self._taken(None))
-        found = next((name for name in tries if name not in taken), None)
+        found = self._index.free(wanted, MAX_COPIES)
         if found is None:
             raise NameTakenError(f"No free name like {wanted!r} is left.")
         return found
@@ -84,10 +83,13 @@ class Roster:
         before = record.device, record.former_names
         record.former_names = _former(record, new.name)
         record.device = new
+        self._index.put(record)
         try:
             await self._save(record)
         except BaseException:
             record.device, record.former_names = before
+            if record.id in self._records:
+                self._index.put(record)
             raise
         await self._take_from_others(record)
 
@@ -99,11 +101,11 @@ class Roster:
     async def remove(self, record: Record) -> None:
         """What is written of it from now on is refused, so it cannot come back by a write that was under way."""
         self.require(record)
-        del self._records[record.id]
+        self._leave(record)
         try:
             await self._store.delete(record.id)
         except BaseException:
-            self._records[record.id] = record
+            self._enter(record)
             raise
 
     def require(self, record: Record) -> None:
@@ -114,39 +116,32 @@ class Roster:
     async def _take_from_others(self, record: Record) -> None:
         """Its name is nobody's former name any more."""
         name = record.device.name
-        for other in self._records.copy().values():
-            if other is not record and name in other.former_names:
+        for other in self._index.formerly(name):
+            if other is not record and other.id in self._records:
                 other.former_names = tuple(one for one in other.former_names if one != name)
+                self._index.put(other)
                 await self._save(other)
+
+    def _enter(self, record: Record) -> None:
+        self._records[record.id] = record
+        self._index.put(record)
+
+    def _leave(self, record: Record) -> None:
+        del self._records[record.id]
+        self._index.drop(record)
 
     async def _save(self, record: Record) -> None:
         await self._store.save(record)
 
     def _by_reference(self, reference: str) -> Record | None:
-        if reference in self._records:
-            return self._records[reference]
-        everyone = self._records.values()
-        named = next((one for one in everyone if one.device.name == reference), None)
-        return named or next((one for one in everyone if reference in one.former_names), None)
-
-    def _taken(self, except_for: Record | None) -> Iterable[str]:
-        for record in self._records.values():
-            if record is not except_for:
-                yield record.id
-                yield record.device.name
-                yield from _addresses(record.device.name, type(record.device))
+        return self._records.get(reference) or self._index.named(reference)
 
     def _require_free(self, name: str, kind: type[BaseDevice], *, except_for: Record | None) -> None:
-        clash = {name, *_addresses(name, kind)} & set(self._taken(except_for))
+        clash = self._index.taken(words_of(name, kind), except_for)
         if clash:
             raise NameTakenError(
                 f"Another device is called {min(clash)!r}. Choose another name.", path="name"
             )
-
-
-def _addresses(name: str, kind: type[BaseDevice]) -> list[str]:
-    """How the sub-devices of a device with this name are called."""
-    return [f"{name}-{subdevice}" for subdevice in kind.subtypes]
 
 
 def _former(record: Record, name: str) -> tuple[str, ...]:

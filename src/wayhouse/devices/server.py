@@ -189,7 +189,9 @@ class Server:
         except WayhouseError as error:
             if found.address not in self._refused:
                 log.warning("%s of the driver %s cannot join: %s", found.address, self.driver.name, error)
-            self._refused = {*self._refused, found.address} if len(self._refused) < MAX_REFUSED else set()
+            if len(self._refused) >= MAX_REFUSED:
+                self._refused.clear()
+            self._refused.add(found.address)
 
     async def _meet(self, found: Found) -> None:
         known = self._roster.at(self.driver.name, found.address)

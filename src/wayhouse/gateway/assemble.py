@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from wayhouse import __version__
+from wayhouse.access.bus_keys import BusPeers
 from wayhouse.access.service import Access
 from wayhouse.api import endpoints, openapi, wire
 from wayhouse.api.apps import Apps
@@ -21,6 +22,7 @@ from wayhouse.api.drivers.forward import HttpForward
 from wayhouse.api.http import Api
 from wayhouse.api.resources.auth import AuthResource
 from wayhouse.api.resources.bus import BusResource
+from wayhouse.api.resources.bus_peers import BusPeerResource
 from wayhouse.api.resources.changes import ChangeResource
 from wayhouse.api.resources.chutes import ChuteResource
 from wayhouse.api.resources.clock import ClockResource
@@ -178,7 +180,6 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
             legacy_settings=settings_tree.legacy(settings, paths),
         ),
     )
-    rooms = assemble_things(settings, paths, database=database, events=events, clock=clock, tasks=tasks)
     access = Access(
         database,
         paths.config / "keys",
@@ -187,6 +188,15 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         store,
         node_id=lambda: node.current() or None,
         homes=Path(settings.access.homes),
+    )
+    peers = BusPeers(
+        paths.config / "keys",
+        access.audit,
+        secret_key=settings.bus.secret_key,
+        credentials=settings.bus.credentials,
+    )
+    rooms = assemble_things(
+        settings, paths, database=database, events=events, clock=clock, tasks=tasks, peers=peers
     )
 
     version = wire.VersionView(
@@ -214,6 +224,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         ScenarioResource(rooms.scenarios, events),
         ClockResource(rooms.clock),
         BusResource(rooms.bus),
+        BusPeerResource(peers, settings.bus.mechanism),
     )
     portal = Portal(
         access=access,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wayhouse.access.bus_keys import BusPeers
 from wayhouse.automation.clocksync import ClockSync
 from wayhouse.automation.cron_service import CronManager
 from wayhouse.automation.scenario_service import ScenarioManager
@@ -13,6 +14,7 @@ from wayhouse.base.events import Events
 from wayhouse.base.metrics import Metrics
 from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
+from wayhouse.bus.processes import KeyFiles
 from wayhouse.bus.service import Bus
 from wayhouse.devices.drivers.choose import drivers_of
 from wayhouse.devices.drivers.settings import MqttSettings
@@ -41,8 +43,16 @@ def assemble_things(
     events: Events,
     clock: Clock,
     tasks: Tasks,
+    peers: BusPeers,
 ) -> Rooms:
-    bus = Bus(settings.bus, data=paths.data, runtime=paths.runtime, lock=paths.data / LOCK_FILE)
+    """`peers`: of the bus, over TCP."""
+    bus = Bus(
+        settings.bus,
+        data=paths.data,
+        runtime=paths.runtime,
+        lock=paths.data / LOCK_FILE,
+        keys=lambda: _key_files(peers),
+    )
     register = standard_register()
     drivers = drivers_of(
         settings.devices, clock=clock, pictures=paths.data / "pictures", host=bus.hostname, register=register
@@ -82,6 +92,11 @@ def _mqtt(
     from wayhouse.devices.drivers.mqtt_bridge import MqttBridge
 
     return MqttBridge(devices, events, settings, host=devices.hostname, register=register)
+
+
+def _key_files(peers: BusPeers) -> KeyFiles:
+    peers.prepare()
+    return KeyFiles(peers.secret_key, peers.credentials)
 
 
 def count_things(metrics: Metrics, rooms: Rooms) -> None:

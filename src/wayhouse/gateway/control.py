@@ -17,6 +17,7 @@ from typing import Any
 from wayhouse import __version__
 from wayhouse.base import codec
 from wayhouse.base.errors import ConflictError, WayhouseError
+from wayhouse.bus.service import Bus
 from wayhouse.chutes.ports import Container
 from wayhouse.gateway.lifeline import keeper_pid
 from wayhouse.gateway.succession import Succession
@@ -116,6 +117,12 @@ def keeper_of(env: Mapping[str, str]) -> Mapping[int, Label]:
     """The keeper in front of this daemon, if there is one."""
     pid = keeper_pid(env)
     return {} if pid is None else {pid: Label(name="keeper", role="keeper", ready=True)}
+
+
+def bus_processes(bus: Bus) -> Mapping[int, Label]:
+    return {
+        one.pid: Label(name=one.name, role="bus", ready=one.is_ready) for one in bus.processes() if one.pid
+    }
 
 
 def _labels(one: Container) -> Iterator[tuple[int, Label]]:

@@ -27,7 +27,7 @@ from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
 from wayhouse.gateway import certificate, demo, serving, sockets
 from wayhouse.gateway.assemble import Gateway, assemble
-from wayhouse.gateway.control import GatewayControl, control_server, keeper_of
+from wayhouse.gateway.control import GatewayControl, bus_processes, control_server, keeper_of
 from wayhouse.gateway.firstboot import banner
 from wayhouse.gateway.heartbeat import beat
 from wayhouse.gateway.housekeeping import Housekeeping
@@ -132,7 +132,9 @@ async def _build(
         servers=serving.open_servers(gateway, listening, paths, tls),
         tls=tls,
         control=GatewayControl(
-            paths.runtime, containers=gateway.engine.containers, known=lambda: keeper_of(env)
+            paths.runtime,
+            containers=gateway.engine.containers,
+            known=lambda: {**keeper_of(env), **bus_processes(gateway.rooms.bus)},
         ),
         control_socket=listening.unix("control", paths.runtime / overview.SOCKET, 0o600),
     )

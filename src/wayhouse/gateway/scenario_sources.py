@@ -41,6 +41,7 @@ class ScenarioSources:
         self._devices = devices
         self._events = events
         self._keys: dict[str, AsyncKvSubscriberClient] = {}
+        self._sources: set[str] = set()
         self._watched: dict[str, dict[str, list[str]]] = {}
         """Sources by the id of the device and the command."""
 
@@ -104,7 +105,7 @@ class ScenarioSources:
             listeners.receive(CRON + event.run.name, event.at)
         elif isinstance(event, DeviceChanged):
             self._device_changed(event, listeners)
-        else:
+        elif self._wanted(listeners) != self._sources:  # it changes with each variable, too
             self._look_up(listeners)
 
     def _device_changed(self, event: DeviceChanged, listeners: Listeners) -> None:
@@ -121,7 +122,7 @@ class ScenarioSources:
 
     def _look_up(self, listeners: Listeners) -> set[str]:
         """Which sources are looked at now, and of which device each is."""
-        found = {source for one in listeners.scenarios.values() for source in one.entries.values()}
+        found = self._sources = self._wanted(listeners)
         self._watched = {}
         for source in found:
             if source.startswith(DEVICE) and (part := self._part_of(source)) is not None:
@@ -129,6 +130,10 @@ class ScenarioSources:
                 self._watched.setdefault(device, {}).setdefault(command, []).append(source)
         self._follow_keys({source.removeprefix(KEY) for source in found if source.startswith(KEY)}, listeners)
         return found
+
+    @staticmethod
+    def _wanted(listeners: Listeners) -> set[str]:
+        return {source for one in listeners.scenarios.values() for source in one.entries.values()}
 
     def _part_of(self, source: str) -> tuple[str, str] | None:
         """The id of its device, and the command."""

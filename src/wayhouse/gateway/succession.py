@@ -184,20 +184,20 @@ class Succession:
         story.say(f"starting the successor of Wayhouse {__version__}")
         systemd.reloading(self._env)
         started = HeirProcess(command(sys.orig_argv), self._env)
+        elder = Elder(
+            started.passage,
+            self._parts,
+            program=f"Wayhouse {__version__}",
+            say=story.say,
+            end_heir=started.end,
+        )
         try:
-            elder = Elder(
-                started.passage,
-                self._parts,
-                program=f"Wayhouse {__version__}",
-                say=story.say,
-                end_heir=started.end,
-            )
             await elder.hand_over()
             story.say(f"process {started.pid} serves now")
             systemd.main_pid(self._env, started.pid)
         finally:
             started.close()
-        self.is_over = True
+            self.is_over = elder.has_let_go
         try:
             for part in self._parts:
                 if isinstance(part, RpcPart):

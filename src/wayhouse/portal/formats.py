@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+LONGEST_S = 1e12
+"""Longer than anything that is shown; it keeps infinity out."""
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -32,7 +34,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if 0 < seconds < 1:
         return "under 1 s"
-    rest = max(0, int(seconds))
+    rest = int(min(max(0.0, seconds), LONGEST_S))
     parts = []
     for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         count, rest = divmod(rest, length)

@@ -89,7 +89,7 @@ class Area(Protocol):
 
 
 class Portal:
-    """`describe` gives the OpenAPI document, `session_s` is how long a session lasts, `log_file` the daemon's own log
+    """`describe` gives the OpenAPI document, `pictures` a camera's newest picture by the device's id, `session_s` is how long a session lasts, `log_file` the daemon's own log
     (JSON lines), if there is one."""
 
     def __init__(  # noqa: PLR0913 - the page shows something of every room
@@ -103,49 +103,40 @@ class Portal:
         version: VersionView,
         describe: Callable[[], Mapping[str, Any]],
         session_s: int,
+        devices: Devices,
+        pictures: Pictures,
+        crons: CronManager,
+        scenarios: ScenarioManager,
+        bus: Bus,
         log_file: Path | None = None,
-        devices: Devices | None = None,
-        pictures: Pictures | None = None,
-        crons: CronManager | None = None,
-        scenarios: ScenarioManager | None = None,
-        bus: Bus | None = None,
     ) -> None:
         self._access = access
         self._chutes = chutes
         self._assets = Assets()
-        rooms = {
-            "devices": devices is not None,
-            "crons": crons is not None,
-            "scenarios": scenarios is not None,
-            "bus": bus is not None,
-        }
-        self._templates = Templates(self._assets, clock, version=version, has=rooms)
+        self._templates = Templates(self._assets, clock, version=version)
         meters = Meters(chutes, clock)
         apps = AppList(chutes, ledger, meters)
-        areas: list[Area] = [
+        sources = SourceNames(devices, crons)
+        areas: tuple[Area, ...] = (
             DoorPages(access, self._templates, session_s),
             HomePages(apps, meters, ledger, host, Troubles(devices, scenarios), self._templates),
             InstallPages(chutes, self._templates),
             AppPages(apps, meters, chutes, ledger, self._templates),
             ConfigurePages(apps, chutes, self._templates),
+            DeviceListPages(devices, self._templates),
+            DevicePages(devices, self._templates, pictures),
+            DeviceConfigPages(devices, self._templates),
+            ScenarioListPages(scenarios, self._templates),
+            ScenarioPages(scenarios, sources, self._templates),
+            ScenarioEditorPages(scenarios, sources, self._templates),
+            JobPages(crons, self._templates),
+            BusPages(bus, self._templates),
             ChangePages(ledger, chutes, self._templates),
             SystemPages(host, self._templates, version, log_file),
             AccountPages(access, self._templates, session_s),
             PeoplePages(access, self._templates),
             ReferencePages(self._templates, describe),
-        ]
-        if devices is not None:
-            areas += [
-                DeviceListPages(devices, self._templates),
-                DevicePages(devices, self._templates, pictures),
-                DeviceConfigPages(devices, self._templates),
-            ]
-        if bus is not None:
-            areas.append(BusPages(bus, self._templates))
-        if scenarios is not None:
-            areas += _scenario_pages(scenarios, SourceNames(devices, crons), self._templates)
-        if crons is not None:
-            areas += [JobPages(crons, self._templates)]
+        )
         self._routes: Routes[Page] = Routes()
         for area in areas:
             for page in area.pages():
@@ -231,14 +222,6 @@ class Portal:
         if isinstance(error, TooManyRequestsError):
             answer = answer.with_header("retry-after", str(int(error.fields.get("retry_after_s", 1)) + 1))
         return answer
-
-
-def _scenario_pages(scenarios: ScenarioManager, sources: SourceNames, templates: Templates) -> list[Area]:
-    return [
-        ScenarioListPages(scenarios, templates),
-        ScenarioPages(scenarios, sources, templates),
-        ScenarioEditorPages(scenarios, sources, templates),
-    ]
 
 
 def _no_page(method: str, pages: Mapping[str, Page]) -> WayhouseError:

@@ -9,15 +9,15 @@ MOST = 500
 
 
 class SourceNames:
-    def __init__(self, devices: Devices | None, crons: CronManager | None) -> None:
+    def __init__(self, devices: Devices, crons: CronManager) -> None:
         self._devices = devices
         self._crons = crons
 
     def all(self) -> list[str]:
         """`device:<name>`, `device:<name>/<command>`, `cron:<job>`; at most `MOST`."""
         found: list[str] = []
-        for device in self._devices.all() if self._devices is not None else ():
+        for device in self._devices.all():
             found.append(f"device:{device.name}")
             found += [f"device:{device.name}/{name}" for name in device.values if name != "value"]
-        found += [f"cron:{job.name}" for job in (self._crons.list() if self._crons is not None else ())]
+        found += [f"cron:{job.name}" for job in self._crons.list()]
         return found[:MOST]

@@ -34,7 +34,7 @@ class TroubleList(msgspec.Struct, frozen=True):
 
 
 class Troubles:
-    def __init__(self, devices: Devices | None, scenarios: ScenarioManager | None) -> None:
+    def __init__(self, devices: Devices, scenarios: ScenarioManager) -> None:
         self._devices = devices
         self._scenarios = scenarios
 
@@ -50,7 +50,6 @@ class Troubles:
         return TroubleList([*away[:SHOWN], *failed[:SHOWN]], [one for one in more if one[0] > 0])
 
     def _away(self) -> list[Trouble]:
-        everyone = self._devices.all() if self._devices is not None else []
         return [
             Trouble(
                 kind="device",
@@ -60,13 +59,12 @@ class Troubles:
                 text=one.reason,
                 since=one.last_seen,
             )
-            for one in everyone
+            for one in self._devices.all()
             if standing_of(one) is Standing.AWAY
         ]
 
     def _failed(self) -> list[Trouble]:
-        everyone = self._scenarios.list() if self._scenarios is not None else []
-        rows = [scenario_rows.row_of(view) for view in everyone]
+        rows = [scenario_rows.row_of(view) for view in self._scenarios.list()]
         return [_failure(row) for row in rows if row.has_failed]
 
 

@@ -59,3 +59,11 @@ def test_many_at_once_get_one_secret(tmp_path):
     assert len(secrets) == 8
     assert len(set(secrets)) == 1
     assert os.listdir(tmp_path) == ["jwt-secret"]
+
+
+def test_a_secret_of_another_form(tmp_path):
+    numbers = secret_file.Secret("[0-9]{4}", lambda: "1234", "four digits", "all doors change")
+    assert secret_file.read_or_create(tmp_path / "pin", numbers) == "1234"
+    (tmp_path / "pin").write_text("12x4")
+    with pytest.raises(UnsafeFileError, match=r"does not hold four digits.*all doors change"):
+        secret_file.read_or_create(tmp_path / "pin", numbers)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from datetime import UTC, datetime
+import zoneinfo
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 
+import astral
+import astral.sun
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.parts import clock_reader
 from wayhouse.automation.cron import BACK_S, GRACE_S, Cron, Now
 from wayhouse.automation.model import (
     BadScheduleError,
@@ -30,8 +35,8 @@ HOUR = 3600.0
 class World:
     """A cron and its two clocks; `go` sleeps from deadline to deadline, as the service does."""
 
-    def __init__(self, place: Place | None = None, boot: str = "one") -> None:
-        self.monotonic, self.wall = 1000.0, START
+    def __init__(self, place: Place | None = None, boot: str = "one", wall: float = START) -> None:
+        self.monotonic, self.wall = 1000.0, wall
         self.cron = Cron(place or Place(), boot)
         self.cron.tick(self.now)
         self.found: list[Run | JobMissed] = []
@@ -247,3 +252,102 @@ def test_whatever_the_clock_does_no_time_is_run_twice(
     if not line.startswith("@every"):
         assert runs == sorted(set(runs))
     assert world.cron.deadline() > world.monotonic
+
+
+YEAR = 2024
+"""A leap year."""
+DAY = 86400.0
+JUMP = datetime(YEAR, 6, 10, 12, 30, 30, tzinfo=UTC).timestamp()
+"""Where the wall clock goes a day ahead, and a quarter of a year later a day back."""
+BACK = datetime(YEAR, 9, 10, 12, 30, 30, tzinfo=UTC).timestamp()
+PLACES = {
+    "Europe/Berlin": Place("Europe/Berlin", 52.52, 13.405),
+    "America/New_York": Place("America/New_York", 40.71, -74.01),
+}
+LINES_OF_A_YEAR = {
+    "30 2 * * *": (366, lambda now: (now.hour, now.minute) == (2, 30)),
+    "0 2,9,16,23 * * *": (366 * 4, lambda now: now.minute == 0 and now.hour in {2, 9, 16, 23}),
+    "15,30 1-3 * * SUN": (
+        51 * 6
+        + 6
+        - 1,  # of the two that the gap skips one is left; the clock's second 1 or 2 o'clock counts for nothing
+        lambda now: now.weekday() == 6 and now.hour in {1, 2, 3} and now.minute in {15, 30},
+    ),
+    "45 7 29 2 *": (1, lambda now: (now.month, now.day, now.hour, now.minute) == (2, 29, 7, 45)),
+}
+"""Each with how often it is due in the year, and what it means."""
+
+
+def begin(zone: str, year: int) -> float:
+    return datetime(year, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)).timestamp()
+
+
+def sun_of_the_year(place: Place, kind: str, start: float, end: float) -> list[float]:
+    assert place.latitude is not None
+    assert place.longitude is not None
+    observer = astral.Observer(place.latitude, place.longitude)
+    days = (date(YEAR, 1, 1) + timedelta(days=number) for number in range(-1, 368))
+    zone = zoneinfo.ZoneInfo(place.zone)
+    moments = (round(getattr(astral.sun, kind)(observer, day, tzinfo=zone).timestamp()) for day in days)
+    return [moment for moment in moments if start < moment <= end]
+
+
+def due_in_the_year(place: Place) -> dict[str, list[float]]:
+    start, end = begin(place.zone, YEAR), begin(place.zone, YEAR + 1)
+    clock = list(clock_reader.look(place.zone, start, end))
+    found = {line: clock_reader.due(clock, meaning) for line, (_, meaning) in LINES_OF_A_YEAR.items()}
+    assert {line: len(times) for line, times in found.items()} == {
+        line: many for line, (many, _) in LINES_OF_A_YEAR.items()
+    }
+    found["@hourly"] = clock_reader.due_each_hour(clock, lambda now: now.minute == 0)
+    assert len(found["@hourly"]) == 366 * 24
+    for kind in ("sunrise", "sunset"):
+        found[f"@{kind}"] = sun_of_the_year(place, kind, start, end)
+        assert len(found[f"@{kind}"]) == 366
+    return found
+
+
+def expected(times: Sequence[float], catch_up: CatchUp) -> tuple[list[float], list[float], list[JobMissed]]:
+    """(when runs were due, which of them were caught up, what was missed) with both jumps of the clock."""
+    missed = [at for at in times if JUMP < at <= JUMP + DAY]
+    many = {CatchUp.NONE: 0, CatchUp.ONCE: 1, CatchUp.ALL: 10}[catch_up]
+    caught = missed[len(missed) - min(many, len(missed)) :]
+    lost = missed[: len(missed) - len(caught)]
+    before = [at for at in times if at <= JUMP]
+    between = [at for at in times if JUMP + DAY < at <= BACK]
+    after = [at for at in times if at > BACK - DAY]
+    told = [JobMissed("", lost[0], lost[-1])] if lost else []
+    return before + caught + between + after, caught, told
+
+
+@pytest.mark.parametrize("zone", PLACES)
+def test_a_year_with_both_turns_and_two_jumps(zone: str) -> None:
+    start, end = begin(zone, YEAR), begin(zone, YEAR + 1)
+    world = World(PLACES[zone], wall=start)
+    due = due_in_the_year(PLACES[zone])
+    jobs = {
+        f"{line} {catch_up}": (line, catch_up) for line in due for catch_up in CatchUp if line != "@hourly"
+    }
+    jobs["@hourly all"] = ("@hourly", CatchUp.ALL)
+    for number, (line, catch_up) in enumerate(jobs.values()):
+        world.cron.add(Job(name=f"job {number}", schedule=line, catch_up=catch_up), world.now)
+    world.cron.add(Job(name="period", schedule="@every 6h"), world.now)
+    world.cron.add(Job(name="boot", schedule="@reboot"), world.now, Record(since=start - DAY, boot="zero"))
+    world.go(JUMP - start)
+    world.wall += DAY
+    world.go(BACK - JUMP - DAY)
+    world.wall -= DAY
+    world.go(end - BACK + DAY)
+    assert world.now == Now(1000 + end - start, end)
+    for number, (line, catch_up) in enumerate(jobs.values()):
+        name = f"job {number}"
+        runs = [one for one in world.found if isinstance(one, Run) and one.name == name]
+        told = [
+            JobMissed("", one.first, one.last)
+            for one in world.found
+            if isinstance(one, JobMissed) and one.name == name
+        ]
+        caught = [one.due for one in runs if one.is_catch_up]
+        assert ([one.due for one in runs], caught, told) == expected(due[line], catch_up), (line, catch_up)
+    assert sum(one.name == "period" for one in world.found) == 366 * 4
+    assert [one for one in world.found if one.name == "boot"] == [Run(name="boot", due=start)]

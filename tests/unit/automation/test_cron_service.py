@@ -181,7 +181,9 @@ async def test_update_goes_on_or_begins_anew(database: Database) -> None:
             named = await cron.update("tea", Job(name="chai", schedule="@every 1h", limit=3))
             assert named.next_run == START + 3600  # the schedule is the same: it goes on
             assert [(await following(heard)).name for _ in range(2)] == ["tea", "chai"]
-        assert (await cron.update("chai", Job(name="chai", schedule="@every 2h"))).next_run == START + 600 + 7200
+        assert (
+            await cron.update("chai", Job(name="chai", schedule="@every 2h"))
+        ).next_run == START + 600 + 7200
         paused = await cron.update("chai", Job(name="chai", schedule="@every 2h", is_paused=True))
         assert paused.next_run is None
         assert list(cron.jobs) == ["chai", "milk"]

@@ -74,6 +74,14 @@ def test_more_than_is_shown_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ([one.name for one in stats.services], stats.is_cut) == (["a", "c"], True)
 
 
+def test_stats_are_made_anew_now_and_then_only() -> None:
+    told = Told()
+    before = told.stats(11.0)
+    told.request(b"nobody", 11.01)
+    assert told.stats(11.02) == before
+    assert told.stats(11.06).now["queued"] == 1
+
+
 def test_figures_are_of_the_broker_alone() -> None:
     broker = Broker(now=5.0)
     own = Figures(

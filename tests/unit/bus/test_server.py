@@ -70,7 +70,7 @@ def test_it_serves_and_ends_in_order(tmp_path):
         unix, tcp, *clone = bus.endpoints
         assert unix == f"ipc://{tmp_path}/run/bus.sock"
         assert tcp.startswith("tcp://127.0.0.1:")
-        assert len(clone) == 3
+        assert len(clone) == 6
         assert bus.ask(bus.peer(tcp), b"mmi.ping") == [b"200"]
         client, worker = bus.peer(unix), bus.peer(unix)
         worker.send_multipart(mdp.build_ready(b"echo"))

@@ -15,10 +15,13 @@ import pytest
 
 from wayhouse.base.errors import ConflictError, UnavailableError
 from wayhouse.base.tasks import Tasks
+from wayhouse.bus.async_publisher import AsyncKvSubscriberClient
+from wayhouse.bus.drivers.clone_sockets import Endpoints
+from wayhouse.bus.keys import make_pair
 from wayhouse.bus.kvmsg import KVMsg
 from wayhouse.bus.model import OK, Frames
 from wayhouse.bus.overview import BrokerFigures, figures
-from wayhouse.bus.processes import BusSettings
+from wayhouse.bus.processes import BusSettings, KeyFiles
 from wayhouse.bus.service import Bus
 
 
@@ -162,6 +165,7 @@ def _runs(pid: int) -> bool:
 def test_figures_that_are_not_understood_are_none(answer: Frames) -> None:
     assert figures(answer) == BrokerFigures()
 
+
 async def test_the_durable_requests_and_their_counts(bus: Bus) -> None:
     uuid = os.urandom(16)
     with pytest.raises(TimeoutError):
@@ -180,3 +184,31 @@ async def test_the_durable_requests_and_their_counts(bus: Bus) -> None:
 async def test_the_last_look_is_kept(bus: Bus) -> None:
     await until(lambda: bus.seen.broker.uptime_s > 0)
     assert {one.name for one in bus.seen.processes} == {"bus", "titanic"}
+
+
+@pytest.mark.parametrize("mechanism", ["curve", "plain"])
+async def test_its_own_process_needs_no_key(tmp_path: Path, lock: Path, mechanism: str) -> None:
+    secret, known = tmp_path / "secret", tmp_path / "known"
+    for path, text in ((secret, make_pair()[1]), (known, "{}")):
+        path.write_text(text)
+        path.chmod(0o600)
+    (tmp_path / "run").mkdir()
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        files = KeyFiles(secret, known)
+        settings = BusSettings(port=0, mechanism=mechanism)
+        made = Bus(settings, data=tmp_path, runtime=tmp_path / "run", lock=lock, keys=lambda: files)
+        async with asyncio.timeout(60), made, Tasks() as tasks:
+            await made.start()
+            made.go_on(tasks)
+            await made.ready()
+            made.publish("/device/lamp", b"1")
+            async with made.subscriber("/device/") as seen:
+                await until(lambda: "/device/lamp" in seen.kvmap)
+            stranger = AsyncKvSubscriberClient(
+                "localhost", "/device/", endpoints=Endpoints.of("127.0.0.1", made.port)
+            )
+            async with stranger:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.3):
+                        await stranger.synchronised()

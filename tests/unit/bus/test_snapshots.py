@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wayhouse.base.errors import BadInputError
@@ -58,6 +58,7 @@ def test_a_plain_peer_gets_each_key_then_the_end(count: int) -> None:
     assert not snapshots.active
 
 
+@settings(deadline=None)
 @given(st.integers(0, 700), st.lists(st.integers(1, 300), min_size=1, max_size=8))
 def test_a_pipe_that_is_full_loses_nothing(count: int, room: list[int]) -> None:
     snapshots = snapshots_of(count)
@@ -197,6 +198,7 @@ def test_all_have_their_turn() -> None:
     assert len(seen) == 3 * TURN
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_page_or_refused(frame: bytes) -> None:
     try:

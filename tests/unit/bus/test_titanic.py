@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wayhouse.bus.model import EXPIRED, QUEUE_FULL, WORKER_LOST, refusal
+from wayhouse.bus.model import EXPIRED, QUEUE_FULL, WORKER_LOST, refusal, refusal_of
 from wayhouse.bus.titanic import (
     TOO_LATE,
     UNKNOWN_OUTCOME,
@@ -21,7 +21,6 @@ from wayhouse.bus.titanic import (
     Failed,
     Send,
     Unsent,
-    refusal_of,
 )
 from wayhouse.bus.titanic_model import TitanicSettings, Waiting
 

@@ -17,7 +17,7 @@ import zmq
 from tests.parts.titanic import Bus, work
 from wayhouse.bus import mdp
 from wayhouse.bus.drivers.frames import drain, send
-from wayhouse.bus.titanic import refusal_of
+from wayhouse.bus.model import refusal_of
 from wayhouse.bus.titanic_model import build_label, parse_uuid
 from wayhouse.bus.titanic_server import TitanicServer, main
 

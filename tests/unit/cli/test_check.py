@@ -32,7 +32,7 @@ def test_without_a_gateway_it_looks_at_the_machine(bare):
 
 def test_with_one_it_knows_the_engine_and_the_port(cli, gateway):
     found = {one["name"]: one for one in cli("check", "--json").json}
-    assert list(found) == [*NAMES[:2], "engine", *NAMES[2:]]
+    assert list(found) == [*NAMES[:2], "engine", "bus", *NAMES[2:]]
     assert found["gateway"]["verdict"] == "ok"
     assert "Nothing really runs" in found["engine"]["advice"]
     assert found["port"]["text"] == f"The gateway answers at {gateway.http.removeprefix('http://')}."
@@ -43,7 +43,7 @@ def test_a_gateway_elsewhere_says_nothing_about_this_machine(bare, gateway, monk
     made = bare("--data", gateway.base, "token", "add", "checker", "--json").json
     monkeypatch.setenv("WAYHOUSE_TOKEN", made["token"])
     found = bare("--gateway", gateway.http, "check", "--json").json
-    assert [one["name"] for one in found] == ["python", "gateway", "engine"]
+    assert [one["name"] for one in found] == ["python", "gateway", "engine", "bus"]
 
 
 def test_a_gateway_that_was_named_must_answer(bare, tmp_path):

@@ -113,3 +113,16 @@ def test_docker(tmp_path):
         assert findings.docker([path], lambda _: {"Version": "20.10"}).text == f"20.10 at {path}."
         assert "group" in findings.docker([path], refuse).advice
         assert findings.docker([path], gone).text == "No container engine."
+
+
+def test_a_bus_that_is_open():
+    assert findings.bus({}) is None
+    for settings, verdict in (
+        (("127.0.0.1", "none"), "ok"),
+        (("0.0.0.0", "curve"), "ok"),
+        (("0.0.0.0", "plain"), "warn"),
+        (("0.0.0.0", "none"), "warn"),
+    ):
+        told = findings.bus({"bus_address": settings[0], "bus_mechanism": settings[1]})
+        assert told.verdict == verdict
+        assert ("bus key add" in told.advice) == (verdict == "warn")

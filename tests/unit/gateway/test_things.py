@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from wayhouse.access.audit import Audit
+from wayhouse.access.bus_keys import BusPeers
+from wayhouse.access.store import AccessStore
 from wayhouse.automation.model import Job, Value
 from wayhouse.automation.scenario import Conf, Scenario
 from wayhouse.base.clock import SystemClock
@@ -56,8 +59,15 @@ async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
     with lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         async with asyncio.timeout(90), Tasks() as tasks:
+            clock = SystemClock()
             made = assemble_things(
-                SETTINGS, paths, database=database, events=events, clock=SystemClock(), tasks=tasks
+                SETTINGS,
+                paths,
+                database=database,
+                events=events,
+                clock=clock,
+                tasks=tasks,
+                peers=BusPeers(paths.config / "keys", Audit(AccessStore(database), clock)),
             )
             async with made.bus:
                 await made.bus.start()

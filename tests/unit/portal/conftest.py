@@ -20,6 +20,7 @@ from wayhouse.base.database import Database
 from wayhouse.base.events import Events
 from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
+from wayhouse.bus.processes import BusSettings
 from wayhouse.chutes.engines.fake import FakeEngine
 from wayhouse.chutes.model import ChuteSettings
 from wayhouse.devices.drivers.settings import DeviceSettings
@@ -130,6 +131,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     settings = Settings(
         access=AccessSettings(argon2_memory_kib=8, argon2_time=1),
         chutes=ChuteSettings(settle_s=0.0, web_wait_s=0.0, min_free_bytes=0),
+        bus=BusSettings(port=0),
         devices=DeviceSettings(fake=True),
     )
     engine = FakeEngine(serve=True)

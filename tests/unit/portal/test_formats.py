@@ -39,11 +39,21 @@ def test_what_people_read():
     assert formats.moment(0) == "1970-01-01 00:00:00"
 
 
+def test_how_soon():
+    assert [formats.until(time, 100.0) for time in (None, 90.0, 100.5, 400.0)] == [
+        "",
+        "now",
+        "now",
+        "in 5 min",
+    ]
+
+
 @settings(max_examples=200)
 @given(st.floats(allow_nan=False, allow_infinity=False), st.floats(allow_nan=False, allow_infinity=False))
 def test_no_number_breaks_them(one, other):
     formats.iso(one)
     formats.duration(one)
     formats.ago(one, other)
+    formats.until(one, other)
     formats.size(abs(one))
     formats.percent(one)

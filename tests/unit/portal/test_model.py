@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wayhouse.base.errors import UnauthenticatedError
-from wayhouse.portal.model import Answer, Visit, app_path, local_path, redirect
+from wayhouse.portal.model import (
+    Answer,
+    Visit,
+    app_path,
+    device_path,
+    job_path,
+    local_path,
+    page_number,
+    redirect,
+    scenario_path,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +59,15 @@ def test_small_parts():
     assert not visit.is_admin
     with pytest.raises(UnauthenticatedError):
         _ = visit.who
+
+
+def test_paths_of_things():
+    assert device_path("abc", "/log") == "/devices/abc/log"
+    assert job_path("a b/c") == "/jobs/a%20b%2Fc"
+    assert scenario_path("x", "/runs/1") == "/scenarios/x/runs/1"
+
+
+@pytest.mark.parametrize(("text", "number"), [(None, 1), ("", 1), ("0", 1), ("-2", 1), ("7", 7), ("²", 1)])
+def test_numbers_of_pages(text, number):
+    assert page_number(text) == number
+    assert page_number("9" * 40) == 999_999_999

@@ -12,4 +12,3 @@ async def test_devices_and_jobs_by_the_names_to_write(house):
     for name in ("device:boiler", "device:roof/direction", "device:lamp/power", "cron:night"):
         assert name in found
     assert "device:boiler/value" not in found
-    assert SourceNames(None, None).all() == []

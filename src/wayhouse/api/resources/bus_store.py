@@ -31,6 +31,7 @@ class BusStore(BusAsking):
         if len(place) == 1 and not call.query.get("service"):
             raise BadInputError("A section is one of a service: give `service`, too.", path="service")
         after = call.query.get("after")
+        _check([*place, (after or "").encode()])
         verb = [b"list", *place] if after is None else [b"list_after", *place, after.encode()]
         *names, status = await self._store(*verb)
         if status not in {OK, PENDING}:
@@ -91,9 +92,14 @@ class BusStore(BusAsking):
 def _place(call: Call) -> list[bytes]:
     """Raises `BadInputError`."""
     place = [call.path[name].encode() for name in ("service", "section", "key")]
-    if max(map(len, place)) > MOST_NAME:
-        raise BadInputError(f"A service, a section and a key have at most {MOST_NAME} bytes each.")
+    _check(place)
     return place
+
+
+def _check(names: Sequence[bytes]) -> None:
+    """Raises `BadInputError`."""
+    if max(map(len, names)) > MOST_NAME:
+        raise BadInputError(f"A service, a section and a key have at most {MOST_NAME} bytes each.")
 
 
 def _stored(place: Sequence[bytes], value: bytes, revision: int, ttl_s: float | None) -> words.StoredValue:

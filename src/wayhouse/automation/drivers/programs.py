@@ -54,7 +54,8 @@ class Programs:
 
     async def _finish(self, process: asyncio.subprocess.Process) -> Ran:
         try:
-            out, err = await asyncio.wait_for(process.communicate(), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                out, err = await process.communicate()
         except TimeoutError:
             return Ran(None, "", f"gave no answer within {self._timeout_s:g} seconds")
         finally:

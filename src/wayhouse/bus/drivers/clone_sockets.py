@@ -10,6 +10,7 @@ import logging
 import os
 import socket as sockets
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import zmq
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 SNAPSHOT_HWM = 4000
 SEQUENCES_PER_SECOND = 1 << 20
 LONGEST_UNNOTED_S = 600
+LOCAL = ("bus-get.sock", "bus-sub.sock", "bus-put.sock")
+"""UNIX sockets of a folder: snapshots, updates out, updates in."""
 SLACK = MAX_KEY_BYTES + MAX_PROPERTIES_BYTES + 1024
 
 
@@ -46,17 +49,24 @@ class Endpoints(msgspec.Struct, frozen=True):
         ports = (SNAPSHOT_PORT, PUBLISHER_PORT, COLLECTOR_PORT)
         return cls(*(f"tcp://{ip}:{broker_port + offset}" for offset in ports))
 
+    @classmethod
+    def in_folder(cls, folder: Path) -> Endpoints:
+        """UNIX sockets, for processes of the folder's owner."""
+        return cls(*(f"ipc://{folder / name}" for name in LOCAL))
+
 
 class CloneSockets:
-    """Raises `EndpointError` when an address cannot be bound; port 0 binds a free one, which `endpoints` then names. `adopted` are listening descriptors of a predecessor, by endpoint. What is in
-    `store` is there from the start; to write it is for others."""
+    """Raises `EndpointError` when an address cannot be bound; port 0 binds a free one, which `endpoints` then names. `local` are UNIX sockets
+    beside those. `adopted` are listening descriptors of a predecessor, by endpoint. What is in `store` is there from the start; to write it
+    is for others. `security` holds for peers over TCP."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each has a default, and is given by name
         self,
         context: zmq.Context[AnySocket],
         endpoints: Endpoints,
         now: float,
         *,
+        local: Endpoints | None = None,
         form: Form = Form.CHP,
         limits: Limits | None = None,
         security: Security | None = None,
@@ -74,6 +84,7 @@ class CloneSockets:
         self._security = security or Security()
         self._adopted = adopted or {}
         self._listeners: dict[str, sockets.socket] = {}
+        self._over: dict[str, AnySocket] = {}
         self._refused = 0
         self._snapshot = _router(context)
         self._publisher = _publisher(context, self._limits.hwm)
@@ -81,6 +92,8 @@ class CloneSockets:
         if endpoints.subscribed is not None:
             self._collectors.append(_collector(context, zmq.SUB, self._limits))
         try:
+            if local is not None:
+                self._bind(local)  # first: what is bound after a mechanism was set has it
             self.endpoints = self._bind(endpoints)
         except EndpointError:
             self.close(now)
@@ -89,6 +102,13 @@ class CloneSockets:
     def listeners(self) -> dict[str, int]:
         """The descriptors that a successor adopts, by endpoint; they stay ours."""
         return {endpoint: sock.fileno() for endpoint, sock in self._listeners.items()}
+
+    def turn_out(self) -> None:
+        """End all connections over TCP, as `listening.turn_out`."""
+        for socket in self.sockets():
+            self._security.apply(socket)
+        for endpoint, listener in self._listeners.items():
+            listening.turn_out(self._over[endpoint], endpoint, listener)
 
     def sockets(self) -> list[AnySocket]:
         """What to wait for (POLLIN)."""
@@ -129,7 +149,7 @@ class CloneSockets:
 
     def _bind(self, endpoints: Endpoints) -> Endpoints:
         wanted = (endpoints.snapshot, endpoints.publisher, endpoints.collector, endpoints.subscribed)
-        pairs = zip(self.sockets(), [one for one in wanted if one is not None], strict=True)
+        pairs = zip(self.sockets(), [one for one in wanted if one is not None], strict=False)
         return Endpoints(*[self._bind_one(socket, endpoint) for socket, endpoint in pairs])
 
     def _bind_one(self, socket: AnySocket, endpoint: str) -> str:
@@ -143,6 +163,7 @@ class CloneSockets:
             listener.close()
             raise
         self._listeners[bound] = listener
+        self._over[bound] = socket
         return bound
 
     def _publish(self) -> None:
@@ -181,6 +202,7 @@ class CloneSockets:
 def _router(context: zmq.Context[AnySocket]) -> AnySocket:
     """Mandatory: a full pipe or a peer that has gone is told of, nothing is dropped in silence."""
     socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.SNDHWM, SNAPSHOT_HWM)
     socket.setsockopt(zmq.MAXMSGSIZE, SLACK)
@@ -190,6 +212,7 @@ def _router(context: zmq.Context[AnySocket]) -> AnySocket:
 def _publisher(context: zmq.Context[AnySocket], hwm: int) -> AnySocket:
     """Verbose: each subscriber that comes or goes is told of, so that it gets its beat at once, and all are counted."""
     socket = context.socket(zmq.XPUB)
+    socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.XPUB_VERBOSER, 1)
     socket.setsockopt(zmq.SNDHWM, hwm)
     socket.setsockopt(zmq.MAXMSGSIZE, SLACK)
@@ -198,6 +221,7 @@ def _publisher(context: zmq.Context[AnySocket], hwm: int) -> AnySocket:
 
 def _collector(context: zmq.Context[AnySocket], kind: int, limits: Limits) -> AnySocket:
     socket = context.socket(kind)
+    socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.RCVHWM, 10_000)
     socket.setsockopt(zmq.MAXMSGSIZE, limits.body_bytes + SLACK)
     if kind == zmq.SUB:

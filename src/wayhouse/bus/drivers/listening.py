@@ -41,6 +41,18 @@ def bind(zmq_socket: zmq.Socket[bytes], listener: socket.socket) -> str:
     return endpoint
 
 
+def turn_out(zmq_socket: zmq.Socket[bytes], endpoint: str, listener: socket.socket) -> None:
+    """End all connections that were made to `listener`, unless it is a UNIX socket; libzmq can end them all at once or none. Its queue of new
+    connections stays, so that whoever may come back does so at once, with what is set on `zmq_socket` now. Raises `EndpointError`."""
+    if listener.family == socket.AF_UNIX:
+        return
+    try:
+        zmq_socket.unbind(endpoint)
+    except zmq.ZMQError as error:
+        raise EndpointError(f"{endpoint} cannot be let go: {error}", endpoint=endpoint) from error
+    bind(zmq_socket, listener)
+
+
 def endpoint_of(listener: socket.socket) -> str:
     """What a peer connects to."""
     address = listener.getsockname()

@@ -6,20 +6,22 @@ Called by `server` and the drivers. Rules: deny by default; the handler is made 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 import zmq
 from zmq.utils import z85
 
+from wayhouse.access.known_peers import KnownPeers
 from wayhouse.bus.model import Frames, MalformedError
 
 ENDPOINT = "inproc://zeromq.zap.01"
 DOMAIN = b"wayhouse"
 VERSION = b"1.0"
 BATCH = 64
+NOBODY = KnownPeers()
 
 
 class Credentials(Protocol):
@@ -33,17 +35,16 @@ class Credentials(Protocol):
 
 
 class KnownCredentials:
-    """Credentials from plain mappings: passwords by user, names by public key (Z85 text)."""
+    """Those of a file."""
 
-    def __init__(
-        self, plain: Mapping[str, str] | None = None, curve: Mapping[str, str] | None = None
-    ) -> None:
-        self._plain = {user: password.encode() for user, password in (plain or {}).items()}
-        self._curve = {z85.decode(key): name for key, name in (curve or {}).items()}
+    def __init__(self, peers: KnownPeers = NOBODY) -> None:
+        self._plain = {user: _digest(password) for user, password in peers.plain.items()}
+        self._plain |= {user: bytes.fromhex(digest) for user, digest in peers.plain_sha256.items()}
+        self._curve = {z85.decode(key): name for key, name in peers.curve.items()}
 
     def plain(self, user: str, password: str) -> str | None:
         known = self._plain.get(user)
-        fits = hmac.compare_digest(known if known is not None else b"", password.encode())
+        fits = hmac.compare_digest(known if known is not None else b"", _digest(password))
         return user if fits and known is not None else None
 
     def curve(self, key: bytes) -> str | None:
@@ -109,6 +110,10 @@ class ZapHandler:
 
     def close(self, now: float) -> None:
         self._socket.close()
+
+
+def _digest(password: str) -> bytes:
+    return hashlib.sha256(password.encode()).digest()
 
 
 def answer(frames: Frames, credentials: Credentials) -> Frames:

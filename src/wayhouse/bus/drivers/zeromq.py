@@ -94,6 +94,12 @@ class BrokerSocket:
         """Go on with a listening socket that was handed over; its endpoint. Raises `EndpointError`."""
         return self._accept(listening.adopt(fd))
 
+    def turn_out(self) -> None:
+        """End all connections over TCP, as `listening.turn_out`."""
+        self._security.apply(self.socket)
+        for endpoint, listener in self._listeners.items():
+            listening.turn_out(self.socket, endpoint, listener)
+
     def listeners(self) -> dict[str, int]:
         """The descriptors that a successor adopts, by endpoint; they stay ours."""
         return {endpoint: sock.fileno() for endpoint, sock in self._listeners.items()}

@@ -46,7 +46,8 @@ class Shutdown:
 
     async def _finish(self, process: asyncio.subprocess.Process) -> str:
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                output, _ = await process.communicate()
         except TimeoutError as error:
             raise PowerError(f"{self._program} gave no answer within {self._timeout_s:g} seconds.") from error
         finally:

@@ -22,9 +22,9 @@ _MAGIC = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), 
 
 
 class DevicePages:
-    """`pictures` gives the newest picture of a camera by the device's id; None: there is none."""
+    """`pictures` gives the newest picture of a camera by the device's id."""
 
-    def __init__(self, devices: Devices, templates: Templates, pictures: Pictures | None) -> None:
+    def __init__(self, devices: Devices, templates: Templates, pictures: Pictures) -> None:
         self._devices = devices
         self._templates = templates
         self._pictures = pictures
@@ -51,7 +51,7 @@ class DevicePages:
             device,
             controls=self._controls(device),
             ranges=history.RANGES,
-            has_picture=self._pictures is not None and device.oid.startswith(CAMERA),
+            has_picture=device.oid.startswith(CAMERA),
             keeps_history=bool(device.config.get("log", self._logs_unasked(device))),
         )
 
@@ -110,7 +110,7 @@ class DevicePages:
 
     async def picture(self, visit: Visit) -> Answer:
         device = self._device(visit)
-        found = await self._pictures(device.id) if self._pictures is not None else None
+        found = await self._pictures(device.id)
         media = media_of(found[0]) if found is not None else None
         if found is None or media is None:
             raise NotFoundError("There is no picture of this device yet.")

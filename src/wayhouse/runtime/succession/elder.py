@@ -69,6 +69,8 @@ class Elder:
         self._say = say
         self._end_heir = end_heir
         self._is_committed = False
+        self.has_let_go = False
+        """The heir serves, whether `hand_over` could end or not."""
         self._limits = limits or Limits()
         self._digest = Digest()
         self._at_rest: list[Part] = []
@@ -84,7 +86,13 @@ class Elder:
                 if isinstance(error, UpgradeFailedError) or not isinstance(error, WayhouseError):
                     raise
                 raise UpgradeFailedError(error.message) from error
-        await asyncio.sleep(YIELD_S)
+        try:
+            await asyncio.sleep(YIELD_S)
+        finally:  # also when this is cut short: the heir serves
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.has_let_go = True
         for part in self._at_rest:
             try:
                 part.let_go()

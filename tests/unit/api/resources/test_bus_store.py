@@ -88,3 +88,8 @@ async def test_what_is_not_there(live):
 )
 async def test_what_is_not_understood(house, place, body):
     assert (await house.ask("PUT", f"{STORE}/{place}", body)).status == 400
+
+
+async def test_a_name_that_is_too_long_is_refused(house):
+    for name in ("service", "after"):
+        assert (await house.ask("GET", f"{STORE}?{name}={'x' * 1025}")).status == 400

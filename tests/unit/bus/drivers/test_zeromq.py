@@ -1,6 +1,8 @@
 # covers: bus/drivers/loop.py, bus/drivers/listening.py, bus/drivers/zap.py, bus/drivers/watchdog.py
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wayhouse.access.known_peers import KnownPeers
 from wayhouse.bus import mdp
 from wayhouse.bus.broker import Broker
 from wayhouse.bus.drivers import listening
@@ -137,7 +140,7 @@ def test_a_successor_goes_on_with_the_listening_socket(tmp_path, kind):
 
 def test_plain_lets_in_who_is_known_and_nobody_else(tmp_path):
     secured = {
-        "credentials": KnownCredentials(plain={"ann": "secret"}),
+        "credentials": KnownCredentials(KnownPeers(plain={"ann": "secret"})),
         "security": Security(mechanism="plain"),
     }
     with served(f"ipc://{tmp_path}/bus.sock", "tcp://127.0.0.1:0", **secured) as (_, (unix, tcp), context):
@@ -155,7 +158,7 @@ def test_curve_lets_in_known_keys_and_nobody_else():
     server_public, server_secret = zmq.curve_keypair()
     public, secret = zmq.curve_keypair()
     secured = {
-        "credentials": KnownCredentials(curve={public.decode(): "ann"}),
+        "credentials": KnownCredentials(KnownPeers(curve={public.decode(): "ann"})),
         "security": Security(mechanism="curve", secret_key=server_secret),
     }
     with served("tcp://127.0.0.1:0", **secured) as (_, (tcp,), context):
@@ -288,3 +291,33 @@ def test_the_watchdog_gives_signs_in_half_the_time(tmp_path):
     idle = Watchdog({}, 0.0)
     idle.tick(5.0)
     assert idle.deadline() is None
+
+
+FLOOD = """
+import time, zmq
+from wayhouse.bus.broker import Broker
+from wayhouse.bus.drivers.zeromq import BrokerSocket
+from wayhouse.bus.model import BrokerSettings
+
+context, peers = zmq.Context(), zmq.Context()
+router = BrokerSocket(context, Broker(BrokerSettings(heartbeat_s=0.5, liveness=4), time.monotonic()))
+peer = peers.socket(zmq.DEALER)
+peer.setsockopt(zmq.SNDHWM, 0)
+peer.connect(router.listen("tcp://127.0.0.1:0"))
+for _ in range(20_000):
+    peer.send(b"x" * 100)
+time.sleep(0.3)
+peer.close(linger=0)
+peers.term()
+time.sleep(1.8)
+router.readable(router.socket, time.monotonic())
+context.destroy(linger=0)
+"""
+
+
+def test_a_peer_that_floods_and_vanishes_does_not_end_the_process():
+    """libzmq stops to read from it, and its own heartbeats, if there were any, would fail an assertion when it is gone."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FLOOD], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

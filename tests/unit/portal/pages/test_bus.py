@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,16 +14,21 @@ from wayhouse.base.tasks import Tasks
 async def on_the_bus(house) -> AsyncIterator[None]:
     """The processes of the bus of the house run."""
     bus = house.gateway.rooms.bus
-    lock = bus._lock
-    lock.touch()
-    async with bus, Tasks() as tasks:
-        await bus.start()
-        bus.go_on(tasks)
-        await bus.ready()
-        for name in ("localhost.fake.devices", "localhost.core.scenario", "titanic.list", "titanic.status"):
-            while (await bus.call("mmi.service", [name.encode()]))[-1] != b"200":
-                await asyncio.sleep(0.02)
-        yield
+    with bus._lock.open("a") as held:  # its processes end when nobody holds the lock
+        fcntl.flock(held, fcntl.LOCK_EX)
+        async with bus, Tasks() as tasks:
+            await bus.start()
+            bus.go_on(tasks)
+            await bus.ready()
+            for name in (
+                "localhost.fake.devices",
+                "localhost.core.scenario",
+                "titanic.list",
+                "titanic.status",
+            ):
+                while (await bus.call("mmi.service", [name.encode()]))[-1] != b"200":
+                    await asyncio.sleep(0.02)
+            yield
 
 
 async def test_a_bus_that_is_away_is_told(house):

@@ -5,6 +5,7 @@ reordered, no connect is refused, nobody has to connect again."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -23,6 +24,11 @@ from tests.parts.ave_v0 import OldClient, call, frame
 from wayhouse.runtime.async_remote import AsyncRemote
 from wayhouse.runtime.exceptions import Restarting
 from wayhouse.runtime.remote import RemoteControl
+from wayhouse.runtime.succession import elder as elder_module
+from wayhouse.runtime.succession.elder import Elder
+from wayhouse.runtime.succession.heir import Heir
+from wayhouse.runtime.succession.passage import Passage
+from wayhouse.runtime.succession.upgrade import Phase
 
 UPGRADES = 10
 IDLE, HALF, BUSY = 900, 50, 50
@@ -233,3 +239,51 @@ def test_children_run_on_and_are_supervised(program: Program, fault: str) -> Non
         while remote.call("child") in {0, child}:
             pass
         os.kill(remote.call("child"), 0)
+
+
+class Resting:
+    """A part that remembers what was asked of it."""
+
+    name = "rests"
+    phase = Phase.AT_LEISURE
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def rest(self, patience_s: float) -> None:
+        self.said.append("rest")
+
+    def pack(self) -> tuple[()]:
+        return ()
+
+    def carry_on(self) -> None:
+        self.said.append("carry on")
+
+    def let_go(self) -> None:
+        self.said.append("let go")
+
+
+async def test_an_elder_that_is_stopped_when_the_heir_serves_lets_go_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(elder_module, "YIELD_S", 3600.0)
+    ours, its = socket.socketpair()
+    with contextlib.closing(Passage(ours)) as passage, contextlib.closing(Passage(its)) as other:
+        part, successor = Resting(), Heir(other, program="2")
+
+        async def end_heir() -> None:
+            raise AssertionError
+
+        async def be_heir() -> None:
+            await successor.prepare({part.name})
+            await successor.adopt({}, lambda: asyncio.sleep(0))
+
+        elder = Elder(passage, [part], program="1", say=lambda _: None, end_heir=end_heir)
+        handing = asyncio.create_task(elder.hand_over())
+        async with asyncio.timeout(20):
+            await be_heir()
+            await asyncio.sleep(0.05)
+            handing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await handing
+        assert (part.said, elder.has_let_go) == (["rest", "let go"], True)
