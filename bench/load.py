@@ -56,7 +56,17 @@ def until_200(url: str, token: str | None = None, *, timeout_s: float = 30.0) ->
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
-    """(private, resident) of the process and all its children, in MB; pages that are shared count once in private."""
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    private = sum(one.memory_full_info().uss for one in processes)
-    return private / 1e6, sum(one.memory_info().rss for one in processes) / 1e6
+    """(private, resident) of the process and all its children, in MB; a page that n of them share is in resident n times."""
+    found = [one.memory_full_info() for one in tree(pid)]
+    return sum(one.uss for one in found) / 1e6, sum(one.rss for one in found) / 1e6
+
+
+def proportional_mb(pid: int) -> float:
+    """(PSS) of the process and all its children, in MB: a page that n processes share is in each of them by its nth part."""
+    return float(sum(one.memory_full_info().pss for one in tree(pid))) / 1e6
+
+
+def tree(pid: int) -> list[psutil.Process]:
+    """The process, its children and theirs."""
+    first = psutil.Process(pid)
+    return [first, *first.children(recursive=True)]

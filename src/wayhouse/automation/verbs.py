@@ -6,18 +6,29 @@ answered with [verb][501], an empty request with [500]. Nothing that comes can r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wayhouse.automation.model import Value
+from wayhouse.automation.runs import Outcome
 from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError, WayhouseError
+from wayhouse.bus.server_face import mmi
+from wayhouse.bus.statistics import SNMP, Statistics
 
 if TYPE_CHECKING:
     from wayhouse.automation.cron_service import CronManager
     from wayhouse.automation.scenario_service import ScenarioManager
 
 OK, ERROR, NOT_IMPLEMENTED = b"200", b"500", b"501"
+FACETS = ("cron", "scenario", "scenarios", "mmi", "statistics")
+RUNS = 1000
+STATISTICS = {
+    "jobs": "Jobs that there are.",
+    "scenarios": "Scenarios that there are.",
+    **{f"runs_{outcome}": f"Of the last {RUNS} runs, how many: {outcome}." for outcome in Outcome},
+}
 Handler = Callable[[Sequence[bytes]], Awaitable[list[bytes]]]
 Verb = Callable[[list[str]], Awaitable[list[bytes]]]
 
@@ -51,7 +62,27 @@ def services(host: str, crons: CronManager, scenarios: ScenarioManager) -> dict[
         f"{host}.core.cron": CronVerbs(crons).answer,
         f"{host}.core.scenario": ScenarioVerbs(scenarios).answer,
         f"{host}.core.scenarios": ScenariosVerbs(scenarios).answer,
+        f"{host}.core.mmi": mmi(lambda: True, lambda: [f"{host}.core.{facet}" for facet in FACETS]),
+        f"{host}.core.statistics": _statistics(crons, scenarios),
     }
+
+
+def _statistics(crons: CronManager, scenarios: ScenarioManager) -> Handler:
+    """`core.snmp.<what>`: how many there are, and what became of the runs that are kept."""
+    found = Statistics()
+    for name, doc in STATISTICS.items():
+        found.add_statistic(SNMP(f"core.snmp.{name}", doc, 0))
+
+    async def answer(body: Sequence[bytes]) -> list[bytes]:
+        outcomes = Counter(str(run.outcome) for run in scenarios.runs(limit=RUNS))
+        values = {"jobs": len(crons.jobs), "scenarios": len(scenarios.scenarios)}
+        for name in STATISTICS:
+            found.update_statistic(
+                f"core.snmp.{name}", values.get(name, outcomes.get(name.removeprefix("runs_"), 0))
+            )
+        return found.worker_statistics(list(body))
+
+    return answer
 
 
 def joined(names: Sequence[str]) -> list[bytes]:

@@ -13,7 +13,8 @@ from typing import Protocol
 from wayhouse.base import codec
 from wayhouse.base.events import Events, Subscription
 from wayhouse.base.tasks import Tasks
-from wayhouse.bus.model import ERROR, NOT_IMPLEMENTED, OK, Frames
+from wayhouse.bus.model import Frames
+from wayhouse.bus.server_face import mmi
 from wayhouse.devices import names
 from wayhouse.devices.model import DeviceChanged, DeviceView, ReadingTaken
 from wayhouse.devices.service import Devices
@@ -22,6 +23,7 @@ from wayhouse.devices.verbs import DeviceVerbs
 Handler = Callable[[Frames], Awaitable[Frames]]
 Fact = ReadingTaken | DeviceChanged
 MAIN = "value"
+FACETS = ("devices", "mmi", "statistics")
 WAITING = 10_000
 
 
@@ -36,20 +38,17 @@ def services(devices: Devices, host: str) -> dict[str, Handler]:
     found: dict[str, Handler] = {}
     for driver in devices.drivers():
         found[f"{host}.{driver}.devices"] = DeviceVerbs(devices, driver).answer
-        found[f"{host}.{driver}.mmi"] = _mmi(devices, driver)
+        found[f"{host}.{driver}.mmi"] = _mmi(devices, driver, host)
         found[f"{host}.{driver}.statistics"] = _statistics(devices, driver)
     return found
 
 
-def _mmi(devices: Devices, driver: str) -> Handler:
-    """`status` answers 200 if the driver is well, else 500; nothing else is known."""
+def _mmi(devices: Devices, driver: str, host: str) -> Handler:
+    def topics() -> list[str]:
+        return [key_of(view.fullname, MAIN) for view in devices.all(driver=driver)]
 
-    async def answer(body: Frames) -> Frames:
-        if not body or body[0] != b"status":
-            return [NOT_IMPLEMENTED]
-        return [OK if devices.is_well(driver) else ERROR]
-
-    return answer
+    own = [f"{host}.{driver}.{facet}" for facet in FACETS]
+    return mmi(lambda: devices.is_well(driver), lambda: own, topics)
 
 
 def _statistics(devices: Devices, driver: str) -> Handler:

@@ -45,7 +45,18 @@ def test_the_names_of_the_services(home):
         "here.core.cron",
         "here.core.scenario",
         "here.core.scenarios",
+        "here.core.mmi",
+        "here.core.statistics",
     }
+
+
+async def test_what_the_server_says_of_itself(home, ask):
+    assert await ask("mmi", "status") == [b"200"]
+    assert b"here.core.cron" in (await ask("mmi", "directory"))[1]
+    await ask("scenarios", "add", scenario_file.write_toml(HELLO))
+    told, status = await ask("statistics", "all")
+    assert status == b"200"
+    assert json.loads(told)["core.snmp.scenarios"]["value"] == 1
 
 
 async def test_the_life_of_a_scenario(ask):

@@ -131,7 +131,9 @@ async def test_the_overview_tells_services_processes_and_endpoints(bus: Bus) -> 
     bus.serve({"localhost.echo": echo})
     await bus.call("localhost.echo", [b"1"])
     found = await bus.overview()
-    assert "localhost.echo" in {one.name for one in found.broker.services}
+    while "localhost.echo" not in {one.name for one in found.broker.services}:  # figures may be a moment old
+        await asyncio.sleep(0.02)
+        found = await bus.overview()
     assert {one.name for one in found.processes if one.is_ready} == {"bus", "titanic"}
     assert found.endpoints["broker"] == f"tcp://127.0.0.1:{bus.port}"
     assert found.endpoints["snapshot"].endswith(f":{bus.port + 1}")
