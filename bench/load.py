@@ -70,3 +70,8 @@ def tree(pid: int) -> list[psutil.Process]:
     """The process, its children and theirs."""
     first = psutil.Process(pid)
     return [first, *first.children(recursive=True)]
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds that the process has used, all threads: its clock, as clock_getcpuclockid(3) makes it; finer than psutil's ticks."""
+    return time.clock_gettime((~pid << 3) | 2)

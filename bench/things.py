@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from bench.gateways import running
+from bench.load import cpu_s
 from bench.table import Table, median
 from tests.parts.gateway import GatewayProcess
 from wayhouse.automation.cron import Cron, Now
@@ -86,8 +87,7 @@ class Daemon:
 
     def cpu(self) -> tuple[float, float]:
         """Seconds: the daemon, the bus."""
-        own = sum(self.process.cpu_times()[:2])
-        return own, sum(sum(one.cpu_times()[:2]) for one in self.bus)
+        return cpu_s(self.process.pid), sum(cpu_s(one.pid) for one in self.bus)
 
     def spent(self, work: Callable[[], object]) -> tuple[float, float]:
         before = self.cpu()
@@ -188,7 +188,7 @@ def _list(table: Table, daemon: Daemon) -> None:
 
 def _facts(table: Table, daemon: Daemon, count: int) -> None:
     """All scenarios watch the same key. The last fact wakes one that says so, so that all have been heard."""
-    daemon.watch(count, lambda _: "key:/bench/fact")
+    daemon.watch(count - 1, lambda _: "key:/bench/fact")
     with _follower(daemon, "scenario/last") as told:
         daemon.post_all(
             "/api/v1/scenarios", [_teller("last", "variables['told'] = value('go')", "/bench/fact", 1e6)]

@@ -28,6 +28,8 @@ from wayhouse.automation.schedule import AtBoot, Every, Schedule, parse
 GRACE_S = 60.0
 """A run that is later than this was missed; before, it is only late."""
 BACK_S = 3 * 3600.0
+SLEW_S = 0.001
+"""By how much the clocks may drift apart before every job is planned anew."""
 _HALF_S = 0.5
 """Occurrences are whole seconds: this much before one is after the one before."""
 
@@ -59,6 +61,7 @@ class Cron:
         self._events: list[Run | JobMissed] = []
         self._unsaved: set[str] = set()
         self._ahead: float | None = None
+        self._planned_with: float | None = None
 
     @property
     def jobs(self) -> list[Job]:
@@ -155,7 +158,7 @@ class Cron:
         ahead = now.wall - now.monotonic
         was_wrong = self._ahead is not None and ahead < self._ahead - BACK_S
         self._ahead = ahead
-        for entry in self._entries.values():
+        for entry in self._to_look_at(ahead, now):
             if was_wrong and not isinstance(entry.schedule, Every):
                 self._note(entry, since=now.wall)
                 self._plan(entry, now)
@@ -172,6 +175,13 @@ class Cron:
         found = {name: self._entries[name].record for name in sorted(self._unsaved)}
         self._unsaved.clear()
         return found
+
+    def _to_look_at(self, ahead: float, now: Now) -> list[_Entry]:
+        """Those that are due, or all when the wall clock has been set or slewed."""
+        if self._planned_with is not None and abs(ahead - self._planned_with) < SLEW_S:
+            return [entry for entry in self._entries.values() if entry.due <= now.monotonic]
+        self._planned_with = ahead
+        return list(self._entries.values())
 
     def _look(self, entry: _Entry, now: Now) -> None:
         if isinstance(entry.schedule, Every):

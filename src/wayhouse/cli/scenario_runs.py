@@ -23,7 +23,7 @@ UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 class RunFailedError(WayhouseError):
     """A run that was waited for has failed."""
 
-    code = "run-failed"
+    code = "scenario-run-failed"
     status = 409
     title = "The run failed"
 

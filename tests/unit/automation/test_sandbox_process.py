@@ -89,7 +89,7 @@ async def test_a_talk() -> None:
 async def test_who_is_ready_twice_is_not_heard() -> None:
     code = """
 import os
-for fd in range(3, 32):
+for fd in range(3, 4096):
     try: os.write(fd, b'{"do":"ready"}\\n')
     except OSError: pass
 """
@@ -120,9 +120,7 @@ async def test_closing_ends_whatever_it_does() -> None:
 
 
 async def test_a_line_that_is_too_long() -> None:
-    code = (
-        "import os\nfor fd in range(3, 32):\n    try: os.write(fd, b'x' * 3000000)\n    except OSError: pass"
-    )
+    code = "import os\nfor fd in range(3, 4096):\n    try: os.write(fd, b'x' * 3000000)\n    except OSError: pass"
     process = await launch(begin(code), "UTC")
     try:
         with pytest.raises(BadInputError):

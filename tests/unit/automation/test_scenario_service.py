@@ -619,7 +619,7 @@ async def test_talking_without_end_is_bounded(tmp_path: Path) -> None:
 async def test_nonsense_on_the_wire_ends_the_run(tmp_path: Path) -> None:
     async with Lab(tmp_path) as lab:
         await lab.add(
-            "import os\nfor fd in range(3, 32):\n    try: os.write(fd, b'nonsense\\n')\n    except OSError: pass\nwhile True: pass"
+            "import os\nfor fd in range(3, 4096):\n    try: os.write(fd, b'nonsense\\n')\n    except OSError: pass\nwhile True: pass"
         )
         await lab.manager.run("one")
         run = await lab.ended()

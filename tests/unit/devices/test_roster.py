@@ -96,6 +96,29 @@ async def test_free_names(roster):
     assert roster.free_name("lamp") == "lamp 2"
 
 
+async def test_a_thousand_of_one_name(roster, database):
+    for number in range(module.MAX_DEVICES - 1):
+        await roster.add("fake", str(number), lamp(roster.free_name("lamp")))
+    with pytest.raises(NameTakenError):
+        roster.free_name("lamp")
+    for one in (roster, opened(database)):
+        assert one.find("lamp 999")[0] is one.at("fake", "998")
+        assert len(one.all()) == module.MAX_DEVICES - 1
+    await roster.remove(roster.find("lamp 7")[0])
+    assert roster.free_name("lamp") == "lamp 7"
+
+
+async def test_a_name_that_could_not_be_written_stays_free(roster, database):
+    record = await roster.add("fake", "1", lamp())
+    database.close()
+    with pytest.raises(Exception, match="stopping"):
+        await roster.configure(record, lamp("light"))
+    assert roster.find("lamp")[0] is record
+    assert roster.free_name("light") == "light"
+    with pytest.raises(NoSuchDeviceError):
+        roster.find("light")
+
+
 async def test_what_was_removed_does_not_come_back(roster, database):
     record = await roster.add("fake", "1", lamp())
     await roster.remove(record)

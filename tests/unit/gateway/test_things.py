@@ -193,6 +193,7 @@ async def test_a_scenario_acts_on_what_it_sees(rooms: Rooms) -> None:
 async def test_what_metrics_tell(rooms: Rooms) -> None:
     metrics = Metrics()
     count_things(metrics, rooms)
+    await until(lambda: all(one.is_available for one in rooms.devices.all()))
     text = metrics.render()
     assert 'wayhouse_devices{available="yes",driver="fake"} 6' in text
     assert "wayhouse_bus_up 1" in text

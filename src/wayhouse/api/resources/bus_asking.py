@@ -22,7 +22,7 @@ class BusAwayError(UnavailableError):
 
 
 class NoAnswerError(WayhouseError):
-    code = "bus-no-reply"
+    code = "bus-no-answer"
     status = 504
     title = "No reply in time"
 

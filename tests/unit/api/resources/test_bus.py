@@ -58,7 +58,7 @@ async def test_a_durable_call_with_and_without_an_id(live):
 async def test_a_durable_call_that_waits_is_found_again(live):
     order = {"service": "localhost.later", "request": ["x"], "durable": True, "timeout_s": 0.5}
     answer = await ask(live, **order)
-    assert (answer.status, answer.json()["code"]) == (504, "bus-no-reply")
+    assert (answer.status, answer.json()["code"]) == (504, "bus-no-answer")
     assert answer.json()["id"] in answer.json()["detail"]
     found = (await live.ask("GET", "/api/v1/bus/requests?filter=waiting&limit=5")).json()
     assert [one["uuid"] for one in found["requests"]] == [answer.json()["id"]]
@@ -73,7 +73,7 @@ async def test_a_durable_call_that_waits_is_found_again(live):
 
 async def test_nobody_answers(live):
     answer = await ask(live, service="localhost.nobody", timeout_s=0.2)
-    assert (answer.status, answer.json()["code"]) == (504, "bus-no-reply")
+    assert (answer.status, answer.json()["code"]) == (504, "bus-no-answer")
     assert "bus services" in answer.json()["detail"]
 
 
