@@ -26,7 +26,7 @@ from wayhouse.bus.publisher import KvPublisherClient, KvSubscriberClient
 
 DEVICES = (10, 100, 994)
 """With the six of the fake house the last makes a thousand, which is as many as there may be."""
-SCENARIOS = (10, 100, 500)
+SCENARIOS = (10, 100, 1000)
 """The last is as many as there may be."""
 JOBS = (10, 100, 1000)
 MEASURE_S = 20.0

@@ -44,7 +44,7 @@ from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError,
 from wayhouse.base.events import Events
 from wayhouse.base.tasks import Tasks
 
-MAX_SCENARIOS = 500
+MAX_SCENARIOS = 1000
 log = logging.getLogger(__name__)
 
 
