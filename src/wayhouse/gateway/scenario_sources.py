@@ -13,11 +13,11 @@ from typing import Protocol
 from wayhouse.automation.model import JobRan, Value
 from wayhouse.automation.runs import ScenarioChanged
 from wayhouse.automation.scenario import Scenario
-from wayhouse.base.errors import BadInputError, WayhouseError
+from wayhouse.base.errors import BadInputError, NotFoundError, WayhouseError
 from wayhouse.base.events import Events
 from wayhouse.bus.async_publisher import AsyncKvSubscriberClient
 from wayhouse.bus.service import Bus
-from wayhouse.devices.model import DeviceChanged, ReadingTaken
+from wayhouse.devices.model import DeviceChanged, DeviceView, ReadingTaken
 from wayhouse.devices.service import Devices
 from wayhouse.gateway.scenario_actions import plain
 
@@ -32,6 +32,10 @@ class Listeners(Protocol):
     @property
     def scenarios(self) -> dict[str, Scenario]: ...
 
+    def get(self, name: str) -> Scenario:
+        """Raises `NotFoundError`."""
+        ...
+
     def receive(self, source: str, value: Value) -> None: ...
 
 
@@ -41,7 +45,10 @@ class ScenarioSources:
         self._devices = devices
         self._events = events
         self._keys: dict[str, AsyncKvSubscriberClient] = {}
-        self._sources: set[str] = set()
+        self._entries: dict[str, dict[str, str]] = {}
+        """As they were when they were looked up, by scenario."""
+        self._placed: dict[str, tuple[str, str] | None] = {}
+        """The id of the device and the command of each source of a device; None: it is not there."""
         self._watched: dict[str, dict[str, list[str]]] = {}
         """Sources by the id of the device and the command."""
 
@@ -105,11 +112,13 @@ class ScenarioSources:
             listeners.receive(CRON + event.run.name, event.at)
         elif isinstance(event, DeviceChanged):
             self._device_changed(event, listeners)
-        elif self._wanted(listeners) != self._sources:  # it changes with each variable, too
+        elif isinstance(event, ScenarioChanged) and self._has_other_entries(event.name, listeners):
             self._look_up(listeners)
 
     def _device_changed(self, event: DeviceChanged, listeners: Listeners) -> None:
-        if event.kind in {"added", "removed", "renamed"}:
+        if event.kind == "added":
+            self._join(event.device, listeners)
+        elif event.kind in {"removed", "renamed"}:
             self._look_up(listeners)
         for sources in tuple(self._watched.get(event.device.id, {}).values()):
             for source in sources:
@@ -122,18 +131,39 @@ class ScenarioSources:
 
     def _look_up(self, listeners: Listeners) -> set[str]:
         """Which sources are looked at now, and of which device each is."""
-        found = self._sources = self._wanted(listeners)
-        self._watched = {}
+        self._entries = {name: one.entries for name, one in listeners.scenarios.items()}
+        found = {source for entries in self._entries.values() for source in entries.values()}
+        self._watched, self._placed = {}, {}
         for source in found:
-            if source.startswith(DEVICE) and (part := self._part_of(source)) is not None:
-                device, command = part
-                self._watched.setdefault(device, {}).setdefault(command, []).append(source)
+            if source.startswith(DEVICE):
+                self._place(source)
         self._follow_keys({source.removeprefix(KEY) for source in found if source.startswith(KEY)}, listeners)
         return found
 
-    @staticmethod
-    def _wanted(listeners: Listeners) -> set[str]:
-        return {source for one in listeners.scenarios.values() for source in one.entries.values()}
+    def _place(self, source: str) -> None:
+        part = self._placed[source] = self._part_of(source)
+        if part is not None:
+            self._watched.setdefault(part[0], {}).setdefault(part[1], []).append(source)
+
+    def _join(self, device: DeviceView, listeners: Listeners) -> None:
+        """A new device: only sources that may mean it are looked up, for a thousand may join at once."""
+        names = {device.id, device.name, device.fullname}
+        parts = (f"{device.name}-", f"{device.fullname}.")
+        for source, part in tuple(self._placed.items()):
+            reference = _reference(source)
+            if reference not in names and not reference.startswith(parts):
+                continue
+            if part is not None:  # it was the former name of another
+                self._look_up(listeners)
+                return
+            self._place(source)
+
+    def _has_other_entries(self, name: str, listeners: Listeners) -> bool:
+        """A scenario changes with each of its variables, too."""
+        try:
+            return listeners.get(name).entries != self._entries.get(name)
+        except NotFoundError:
+            return name in self._entries
 
     def _part_of(self, source: str) -> tuple[str, str] | None:
         """The id of its device, and the command."""

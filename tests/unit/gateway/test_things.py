@@ -15,6 +15,7 @@ from wayhouse.access.audit import Audit
 from wayhouse.access.bus_keys import BusPeers
 from wayhouse.access.store import AccessStore
 from wayhouse.automation.model import Job, Value
+from wayhouse.automation.runs import ScenarioChanged
 from wayhouse.automation.scenario import Conf, Scenario
 from wayhouse.base.clock import SystemClock
 from wayhouse.base.database import Database
@@ -30,6 +31,7 @@ from wayhouse.devices.drivers.settings import DeviceSettings
 from wayhouse.gateway.assemble_things import LOCK_FILE, assemble_things, count_things
 from wayhouse.gateway.pictures import Pictures
 from wayhouse.gateway.scenario_actions import CommandRefusedError, ScenarioActions, plain
+from wayhouse.gateway.scenario_sources import ScenarioSources
 from wayhouse.gateway.settings import Settings
 from wayhouse.gateway.things import Rooms, Things
 
@@ -44,6 +46,11 @@ class Heard:
         entries = {f"entry {number}": source for number, source in enumerate(sources)}
         self.scenarios = {"one": Scenario(name="one", entries=entries)}
         self.told: list[tuple[str, Value]] = []
+
+    def get(self, name: str) -> Scenario:
+        if name not in self.scenarios:
+            raise NotFoundError(name)
+        return self.scenarios[name]
 
     def receive(self, source: str, value: Value) -> None:
         self.told.append((source, value))
@@ -80,6 +87,12 @@ async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
                 yield made
                 await things.rest(1.0)
     database.close()
+
+
+@pytest.fixture
+def sources(rooms: Rooms) -> ScenarioSources:
+    """One more: that of the gateway tells its own scenarios."""
+    return ScenarioSources(rooms.bus, rooms.devices, rooms.sources._events)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -141,12 +154,12 @@ async def test_any_service_of_the_bus_can_be_told(rooms: Rooms) -> None:
     assert await actions.command("service:localhost.shout?idempotent", "ho", None, request_id=other) == "HOho"
 
 
-async def test_scenarios_hear_of_devices_jobs_and_keys(rooms: Rooms) -> None:
+async def test_scenarios_hear_of_devices_jobs_and_keys(rooms: Rooms, sources: ScenarioSources) -> None:
     heard = Heard(
         "device:lamp/power", "device:localhost.fake.boiler", "key:/house/mood", "cron:tea", "device:x"
     )
     async with Tasks() as tasks:
-        listening = tasks.spawn(rooms.sources.run(heard), name="sources")
+        listening = tasks.spawn(sources.run(heard), name="sources")
         await until(lambda: ("device:lamp/power", False) in heard.told)
         await rooms.devices.command("lamp", "power", True)
         await until(lambda: ("device:lamp/power", True) in heard.told)
@@ -155,15 +168,15 @@ async def test_scenarios_hear_of_devices_jobs_and_keys(rooms: Rooms) -> None:
         await until(lambda: heard.told.count(("device:lamp/power", False)) >= 2)
         rooms.bus.publish("/house/mood", b'"calm"')
         await until(lambda: ("key:/house/mood", "calm") in heard.told)
-        assert rooms.sources.current("key:/house/mood") == "calm"
+        assert sources.current("key:/house/mood") == "calm"
         await rooms.crons.add(Job(name="tea", schedule="0 5 * * *"))
         await rooms.crons.run("tea")
         await until(lambda: any(source == "cron:tea" for source, _ in heard.told))
         listening.cancel()
         await asyncio.wait([listening])
-    assert rooms.sources.current("key:/house/mood") is None
-    assert rooms.sources.current("device:x") is None
-    assert isinstance(rooms.sources.current("device:boiler"), float)
+    assert sources.current("key:/house/mood") is None
+    assert sources.current("device:x") is None
+    assert isinstance(sources.current("device:boiler"), float)
 
 
 @pytest.mark.parametrize("source", ["", "lamp", "device:", "nothing:x"])
@@ -188,6 +201,33 @@ async def test_a_scenario_acts_on_what_it_sees(rooms: Rooms) -> None:
     await until(lambda: level() == 7)
     async with rooms.bus.subscriber("/scenario/") as seen:
         await until(lambda: "/scenario/dim/done" in seen.kvmap)
+
+
+async def test_a_device_that_comes_later_is_heard_and_one_that_goes_is_not(
+    rooms: Rooms, sources: ScenarioSources
+) -> None:
+    heard = Heard("device:shed", "device:lamp/power")
+    async with Tasks() as tasks:
+        listening = tasks.spawn(sources.run(heard), name="sources")
+        await until(lambda: ("device:shed", None) in heard.told)
+        await rooms.devices.new({"oid": "sensor.temperature", "name": "shed"}, driver="fake", address="shed")
+        await until(lambda: any(source == "device:shed" and value for source, value in heard.told))
+        heard.told.clear()
+        await rooms.devices.delete("shed")
+        heard.scenarios["two"] = Scenario(name="two", entries={"hall": "device:hall/level"})
+        rooms.sources._events.publish(ScenarioChanged("two", None))
+        await asyncio.sleep(0.05)
+        await rooms.devices.command("hall", "level", 9)
+        await until(lambda: ("device:hall/level", 9) in heard.told)
+        del heard.scenarios["two"]
+        rooms.sources._events.publish(ScenarioChanged("two", None))
+        await asyncio.sleep(0.05)
+        await rooms.devices.command("hall", "level", 10)
+        await rooms.devices.command("lamp", "power", True)
+        await until(lambda: ("device:lamp/power", True) in heard.told)
+        assert ("device:hall/level", 10) not in heard.told
+        listening.cancel()
+        await asyncio.wait([listening])
 
 
 async def test_what_metrics_tell(rooms: Rooms) -> None:
