@@ -10,7 +10,7 @@ import re
 
 import msgspec
 
-from wayhouse.base.errors import BadInputError, ConflictError, OutsideError, UnavailableError
+from wayhouse.base.errors import BadInputError, ConflictError, ForbiddenError, OutsideError, UnavailableError
 
 NTP_PORT = 123
 LONGEST_S = 7 * 86400.0
@@ -90,7 +90,7 @@ class NoHardwareClockError(UnavailableError):
     title = "There is no hardware clock"
 
 
-class ClockRightsError(UnavailableError):
+class ClockRightsError(ForbiddenError):
     code = "clock-rights"
     title = "The gateway may not set clocks"
 

@@ -13,7 +13,7 @@ from wayhouse.api.table import Channel, Endpoint
 ENDPOINTS = [row for row in ALL if isinstance(row, Endpoint)]
 CHANNELS = [(path, row) for row in ALL if isinstance(row, Channel) for path in (row.path, *row.also)]
 WHO = ("nobody", "wrong", "guest", "user", "chute:mine", "api-token", "trusted", "admin", "owner")
-NOT_HERE = ("/snapd", "/api/v1/clock/", "/api/v1/bus", "/ws/bus/keys")
+NOT_HERE = ("/snapd", "/api/v1/bus", "/ws/bus/keys")
 """What a test machine does not have."""
 CHUTES = ("mine", "foreign", "absent")
 """`mine` belongs to the trusted user, `foreign` to the administrator."""
@@ -26,6 +26,8 @@ ALSO_BY_BODY = {
     "POST /api/v1/password/clear": None,
     "PUT /api/v1/users/{user}": {"role": "guest"},
     "DELETE /api/v1/users/{user}": None,
+    "POST /api/v1/clock/rtc-from-system": None,  # the settings say that nobody may
+    "POST /api/v1/clock/system-from-rtc": None,
     "POST /api/v1/tokens": {"name": "ci", "role": "owner"},
     "POST /api/v1/users": {"name": "new", "password": "a-long-password", "role": "owner"},
 }
