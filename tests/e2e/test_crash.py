@@ -128,7 +128,7 @@ def answer_of(port: int) -> str:
 
 @pytest.fixture(params=["sandbox", "docker"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    env: dict[str, str] = {}
+    env = {"WAYHOUSE_BUS_ENABLED": "false"}  # what is crashed here has nothing to do with it
     if request.param == "docker":
         env["WAYHOUSE_CHUTES_DOCKER_SOCKET"] = request.getfixturevalue("docker_socket")
         image = request.getfixturevalue("python_base_image")

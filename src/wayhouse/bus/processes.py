@@ -35,8 +35,9 @@ class BusSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     taken; 0: any free ones. `hostname` is the first part of the names of this gateway's services. `mechanism` is what peers
     over TCP must use ("none", "plain", "curve"); with one of the latter, `credentials` and `secret_key` name files, if not the
     gateway's own. `open_to_network`: others than this machine may connect without a mechanism. `clone_keeps`: keys of the clone are there
-    again after a restart."""
+    again after a restart. Without `enabled` there is no bus, and scenarios command no devices."""
 
+    enabled: bool = True
     port: int | None = None
     address: str = "127.0.0.1"
     hostname: str = "localhost"

@@ -96,6 +96,8 @@ class Bus:
         """Start the processes, or go on with those of a predecessor. Raises `ConflictError` when the ports are taken, and what `keys` raises."""
         if (warning := self._settings.warning()) is not None:
             log.warning("%s", warning)
+        if not self.is_enabled:
+            return
         self.port = self._choose_port(is_running=moved is not None)
         specs = processes.specs(
             self._settings,
@@ -111,7 +113,7 @@ class Bus:
 
     def go_on(self, tasks: Tasks) -> None:
         """Serve, publish and watch until `rest`. The context of ZeroMQ is made here, in the process that will use it."""
-        if self._context is not None:
+        if self._context is not None or not self.is_enabled:
             return
         self._context = zmq.Context()
         self._client = AsyncMajorDomoClient(self.endpoint, context=self._context)
@@ -146,6 +148,10 @@ class Bus:
     async def ready(self) -> None:
         """Returns when the broker answers; put a timeout around it."""
         await self._up.wait()
+
+    @property
+    def is_enabled(self) -> bool:
+        return self._settings.enabled
 
     @property
     def is_up(self) -> bool:
@@ -207,7 +213,8 @@ class Bus:
 
     def publish(self, key: str, body: bytes, ttl_s: float | None = None) -> None:
         """Onto the key/value clone; an empty body deletes. Never waits, never raises."""
-        self.outlet.put(key, body, ttl_s)
+        if self.is_enabled:
+            self.outlet.put(key, body, ttl_s)
 
     def publisher(self) -> AsyncKvPublisherClient:
         return AsyncKvPublisherClient(self.hostname, endpoints=self.clone())
@@ -249,7 +256,7 @@ class Bus:
         return durable_requests(await self.call(LIST, body, timeout_s=STATS_S))
 
     def processes(self) -> list[BusProcess]:
-        return [self._process(name) for name in (BUS, TITANIC)]
+        return [self._process(name) for name in (BUS, TITANIC)] if self.is_enabled else []
 
     # ---- inside
 
@@ -320,7 +327,11 @@ class Bus:
 
     def _required(self) -> AsyncMajorDomoClient:
         if self._client is None:
-            raise UnavailableError("The bus is not in use now; try again in a moment.")
+            raise UnavailableError(
+                "The bus is not in use now; try again in a moment."
+                if self.is_enabled
+                else "The bus is switched off: `bus.enabled` in the settings."
+            )
         return self._client
 
 

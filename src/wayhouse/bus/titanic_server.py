@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 
 from wayhouse.base.clock import Clock, SystemClock
 from wayhouse.base.errors import WayhouseError
@@ -90,6 +89,10 @@ class TitanicServer:
             self._transact(arrived, now)
         self._sockets.tend(mono)
         self._ask_broker(mono)
+
+    def wake(self) -> None:
+        """From a signal handler or another thread: the present `turn` ends at once."""
+        self._sockets.waker.wake()
 
     def now(self) -> float:
         """The store's time."""
@@ -282,15 +285,16 @@ def serve(
     """Turn until a signal comes, or until nobody else has the lock; a service manager named in `env` is kept informed."""
     ended = list[int]()
 
-    def end(number: int, _: FrameType | None) -> None:
-        ended.append(number)
+    def end() -> None:
+        ended.append(0)
+        server.wake()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end())
     systemd.ready(env, f"durable requests in {server.store.path}")
     watchdog = Watchdog(env, time.monotonic())
     try:
-        with kept("titanic", lambda: ended.append(0), lock=lock, traces=traces):
+        with kept("titanic", end, lock=lock, traces=traces):
             while not ended:
                 server.turn()
                 watchdog.tick(time.monotonic())

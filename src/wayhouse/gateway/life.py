@@ -223,6 +223,7 @@ class Service:
 
     def _welcome(self, first: FirstBoot | None) -> None:
         machine = self._machine
+        bus = machine.gateway.rooms.bus
         host, port = machine.listening.names()["web"].getsockname()[:2]
         text = banner(
             first,
@@ -230,7 +231,7 @@ class Service:
             host=host,
             port=port,
             tls=machine.tls,
-            bus=machine.gateway.rooms.bus.endpoints()["broker"],
+            bus=bus.endpoints()["broker"] if bus.is_enabled else "nowhere: the bus is switched off",
             options_data=self._birth.data,
         )
         self._out.write(text)
@@ -260,10 +261,14 @@ class Service:
             Http(self._http),
             machine.gateway.things,
             Disk(machine.database),
-            ChildrenPart(machine.gateway.rooms.bus.supervised(), CHILDREN),
+            *self._children(),
             ahead,
             RpcPart(self._rpc, ahead),
         )
+
+    def _children(self) -> tuple[Part, ...]:
+        bus = self._machine.gateway.rooms.bus
+        return (ChildrenPart(bus.supervised(), CHILDREN),) if bus.is_enabled else ()
 
 
 def _refusal(birth: Birth) -> str:

@@ -98,9 +98,10 @@ class Things:
                 rooms.mqtt.start(tasks)
             self._cron_keys.start()
             rooms.clock.start()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(BUS_WAIT_S):
-                    await rooms.bus.ready()
+            if rooms.bus.is_enabled:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(BUS_WAIT_S):
+                        await rooms.bus.ready()
             rooms.scenarios.start(is_upgrade=self._is_upgrade)
             tasks.spawn(rooms.sources.run(rooms.scenarios), name="scenario-sources")
             rooms.crons.start()

@@ -15,6 +15,7 @@ import zmq
 from wayhouse.bus import mdp
 from wayhouse.bus.drivers.dealer import Dealer
 from wayhouse.bus.drivers.frames import AnySocket, drain, send
+from wayhouse.bus.drivers.waker import Waker
 from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.link import Job, Link
 from wayhouse.bus.model import EndpointError, Frames, MalformedError
@@ -38,6 +39,8 @@ class TitanicSockets:
         self._dealers: list[tuple[Link, Dealer]] = []
         self._polled: list[tuple[Any, int]] | None = None
         self._readable: set[Any] = set()
+        self.waker = Waker()
+        """Cuts a `wait` short."""
         self._watch: AnySocket | None = None
         self._watched: AnySocket | None = None
         try:
@@ -54,8 +57,9 @@ class TitanicSockets:
         if self._polled is None:
             watched = [self._watch] if self._watch else []
             links = [dealer.socket for _, dealer in self._dealers if dealer.socket is not None]
-            self._polled = [(one, POLLIN) for one in (*links, *self._lanes.values(), *watched)]
+            self._polled = [(one, POLLIN) for one in (*links, *self._lanes.values(), *watched, self.waker)]
         self._readable = {one for one, _ in zmq.zmq_poll(self._polled, max(0, round(timeout_s * 1000)))}
+        self.waker.clear()
 
     def requests(self, now: float) -> Iterator[tuple[Link, Job]]:
         """A batch at most, of all services."""
@@ -120,6 +124,7 @@ class TitanicSockets:
             dealer.perform(link.outbox())
             dealer.close()
         self._context.term()
+        self.waker.close()
 
     def _connect(self) -> AnySocket:
         socket: AnySocket = self._context.socket(zmq.DEALER)

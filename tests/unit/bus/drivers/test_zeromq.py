@@ -72,6 +72,18 @@ def test_a_request_over_a_unix_socket_reaches_a_worker_on_tcp(tmp_path):
         assert got(client) == [b"", b"MDPC01", b"echo", b"world"]
 
 
+def test_a_burst_of_any_size_is_answered_before_the_next_heartbeat(tmp_path):
+    """The loop sleeps on descriptors, which tell of what is new alone: nothing may be left in a socket then."""
+    with served(f"ipc://{tmp_path}/bus.sock", heartbeat_s=600.0) as (_, (unix,), context):
+        clients = [peer(context, unix) for _ in range(3)]
+        for count in (*range(1, 40), 255, 256, 257, 600):
+            for client in clients:
+                for _ in range(count):
+                    client.send_multipart(mdp.build_request(b"mmi.service", [b"nobody"]))
+            for client in clients:
+                assert [got(client)[3] for _ in range(count)] == [b"404"] * count
+
+
 def test_what_a_vanished_worker_held_goes_to_another(tmp_path):
     with served(f"ipc://{tmp_path}/bus.sock", heartbeat_s=0.1) as (_, (unix,), context):
         lost, client = peer(context, unix), peer(context, unix)
