@@ -81,9 +81,15 @@ def _next_sun(schedule: Sun, instant: float, place: Place) -> float | None:
 
 
 def _next_calendar(schedule: Calendar, instant: float, zone: tzinfo) -> float | None:
-    folds = (0, 1) if schedule.is_each_hour else (0,)
+    folds = (0, 1) if schedule.is_each_hour and _is_shown_twice(instant, zone) else (0,)
     found = [_walk(schedule, instant, zone, fold) for fold in folds]
     return min((float(one) for one in found if one is not None), default=None)
+
+
+def _is_shown_twice(instant: float, zone: tzinfo) -> bool:
+    """From anywhere else, what comes in the first pass of such a stretch comes before its second."""
+    turn = turn_at(shown(instant, zone), zone)
+    return turn is not None and not turn.is_gap
 
 
 def _walk(schedule: Calendar, instant: float, zone: tzinfo, fold: int) -> int | None:
