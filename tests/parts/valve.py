@@ -12,9 +12,16 @@ from wayhouse.bus.model import OK
 from wayhouse.bus.worker import MajorDomoWorker
 
 
+class Patient(MajorDomoWorker):
+    """Beats often, so that a broker which was started anew soon tells it to register again, and is not given up between two beats of
+    the broker's own."""
+
+    HEARTBEAT_LIVENESS = 50
+
+
 def main() -> None:
     broker, service, path = sys.argv[1:]
-    worker = MajorDomoWorker(broker, service)
+    worker = Patient(broker, service)
     worker.heartbeat = 200
     worker.reconnect = 100
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
