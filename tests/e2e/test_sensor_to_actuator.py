@@ -99,8 +99,8 @@ class House:
 
     def state(self) -> str:
         """Of the one scenario."""
-        found: str = self.gateway.request("GET", "/api/v1/scenarios")[1][0]["state"]
-        return found
+        found = self.gateway.request("GET", "/api/v1/scenarios")[1]
+        return str(found[0]["state"]) if found else "not taken up yet"
 
     def close(self) -> None:
         for one in self.workers:
