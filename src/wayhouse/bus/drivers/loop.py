@@ -58,7 +58,9 @@ class Loop:
 
     def stop(self) -> None:
         self._stopped = True
-        with contextlib.suppress(OSError, IndexError):  # full: it wakes anyway; closed, or just now: it has ended
+        with contextlib.suppress(
+            OSError, IndexError
+        ):  # full: it wakes anyway; closed, or just now: it has ended
             os.write(self._wakers[1], b"\0")
 
     def run(self) -> None:
