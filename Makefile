@@ -21,7 +21,7 @@ check: $(VENV)/.dev ## Format, lint, types, floors, test map: seconds
 
 test: $(VENV)/.dev ## Everything; installs the outside parts that tests use (Debian, as root)
 	@tools/install-test-parts
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/python tools/run_tests.py $(ARGS)
 
 test-fast: $(VENV)/.dev ## Without outside parts
 	@$(BIN)/pytest -m "not external" $(ARGS)

@@ -99,8 +99,7 @@ class House:
 
     def state(self) -> str:
         """Of the one scenario."""
-        found = self.gateway.request("GET", "/api/v1/scenarios")[1]
-        return str(found[0]["state"]) if found else "not taken up yet"
+        return str(self.gateway.request("GET", "/api/v1/scenarios")[1][0]["state"])
 
     def close(self) -> None:
         for one in self.workers:

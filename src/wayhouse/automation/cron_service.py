@@ -54,6 +54,7 @@ class CronManager:
         self._place = place or Place()
         self._cron = Cron(self._place, boot)
         self._changing = asyncio.Lock()
+        self._is_loaded = False
         self._running: asyncio.Task[None] | None = None
         self._sleeping: asyncio.Task[None] | None = None
 
@@ -65,14 +66,19 @@ class CronManager:
     def jobs(self) -> dict[str, Job]:
         return {job.name: job for job in self._cron.jobs}
 
+    def load(self) -> None:
+        """Know the jobs that are on disk, before anybody asks. A job that can no longer be planned is left out, with a line in the log."""
+        if self._is_loaded:
+            return
+        self._is_loaded = True
+        for job, record in self._store.load():
+            self._take_up(job, record)
+
     def start(self) -> None:
-        """Take up the jobs from disk and begin. A job that can no longer be planned is left out, with a line in the log."""
+        """Begin."""
         if self._running is not None:
             return
-        known = self.jobs
-        for job, record in self._store.load():
-            if job.name not in known:
-                self._take_up(job, record)
+        self.load()
         self._running = self._tasks.spawn(self._run(), name="cron")
 
     async def stop(self) -> None:

@@ -57,6 +57,8 @@ class Running:
 
     def start(self, *, at_startup: bool) -> None:
         """Carry on what was open, run what runs at start-up, and begin to look."""
+        self._due.clear()
+        self._later.clear()
         for one in self._means.store.open():
             self._take_up(one)
         for standing in self._standings.values():

@@ -45,6 +45,8 @@ from wayhouse.base.events import Events
 from wayhouse.base.tasks import Tasks
 
 MAX_SCENARIOS = 1000
+UP_WAIT_S = 15.0
+"""How long a change waits for `start`, which waits for the bus."""
 log = logging.getLogger(__name__)
 
 
@@ -73,6 +75,8 @@ class ScenarioManager:
         self._standings: dict[str, Standing] = {}
         self._watchers: dict[str, list[Standing]] = {}
         self._naming = asyncio.Lock()
+        self._going = asyncio.Event()
+        self._remembered: dict[str, WatchState | None] | None = None
         settings = settings or ScenarioSettings()
         outside = Outside(actions, sources, crons, self._facts, clock, self._place)
         self._means = Means(self._store, outside, Slots(settings.processes), settings, tasks)
@@ -80,28 +84,45 @@ class ScenarioManager:
 
     # ---- life
 
-    def start(self, *, is_upgrade: bool = False) -> None:
-        """Take up scenarios and runs from disk and begin. `is_upgrade`: the gateway has not been away, so that what runs at start-up
-        and has ended is not run again."""
-        if self._running.is_going:
+    def load(self) -> None:
+        """Know what is on disk, before anybody asks; nothing runs before `start`, and changes wait for it."""
+        if self._remembered is not None or self._running.is_going:
             return
+        self._standings.clear()
+        self._watchers.clear()
+        self._remembered = {}
         for scenario, state, cause in self._store.load():
             standing = Standing(scenario, self._store.variables(scenario.name))
             standing.last_run = next(iter(self._store.runs(scenario.name, 1)), None)
             standing.waiting_cause = cause
             self._standings[scenario.name] = standing
-            self._begin_watching(standing, state)
+            self._remembered[scenario.name] = state
+        for one in self._store.open():
+            if one.run.scenario in self._standings:
+                self._standings[one.run.scenario].is_to_go_on = True
+
+    def start(self, *, is_upgrade: bool = False) -> None:
+        """Begin, and carry on the runs that are open. `is_upgrade`: the gateway has not been away, so that what runs at start-up
+        and has ended is not run again."""
+        if self._running.is_going:
+            return
+        self.load()
+        remembered, self._remembered = self._remembered or {}, None
+        for name, state in remembered.items():
+            self._standings[name].is_to_go_on = False
+            self._begin_watching(self._standings[name], state)
         self._running.start(at_startup=not is_upgrade)
+        self._going.set()
         for standing in self._standings.values():
             self._tell(standing)
             for variable, value in standing.variables.items():
                 self._publish(standing.name, variable, value)
 
     async def stop(self) -> None:
-        """All processes are ended, and no run is over: the next `start`, in this process or another, carries them on."""
+        """All processes are ended, and no run is over: the next `start`, in this process or another, carries them on. Until then
+        what was last known can be looked at."""
+        self._going.clear()
         await self._running.stop()
-        self._standings.clear()
-        self._watchers.clear()
 
     def receive(self, source: str, value: Value) -> None:
         """A source says `value`. Called on the loop; never waits, never raises."""
@@ -150,6 +171,7 @@ class ScenarioManager:
     async def add(self, scenario: Scenario) -> ScenarioView:
         """Raises `ScenarioExistsError`, `ConflictError` when there are too many, `UnavailableError`."""
         standing = Standing(scenario, {})
+        await self._up()
         async with standing.lock:
             async with self._naming:
                 self._refuse_taken(scenario.name)
@@ -220,6 +242,16 @@ class ScenarioManager:
 
     # ---- inside
 
+    async def _up(self) -> None:
+        """Raises `UnavailableError`."""
+        try:
+            async with asyncio.timeout(UP_WAIT_S):
+                await self._going.wait()
+        except TimeoutError:
+            raise UnavailableError(
+                "The scenarios are about to start and cannot be changed yet. Try again in a moment."
+            ) from None
+
     async def _wake(self, standing: Standing) -> ScenarioView:
         """It is new, or another than before."""
         self._begin_watching(standing, None)
@@ -230,7 +262,10 @@ class ScenarioManager:
 
     @contextlib.asynccontextmanager
     async def _held(self, name: str) -> AsyncIterator[Standing]:
-        """Nobody else changes it or begins a run of it. Raises `NoSuchScenarioError`, also when it is deleted meanwhile."""
+        """Nobody else changes it or begins a run of it. Raises `NoSuchScenarioError`, also when it is deleted meanwhile, and
+        `UnavailableError`."""
+        self._standing(name)
+        await self._up()
         standing = self._standing(name)
         async with standing.lock:
             if self._standing(name) is not standing:

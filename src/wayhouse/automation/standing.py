@@ -32,6 +32,8 @@ class Standing:
         self.waiting_cause: str | None = None
         self.last_run: RunSummary | None = None
         self.is_limited = False
+        self.is_to_go_on = False
+        """Its run is open on disk and will be carried on."""
         self.told: State | None = None
 
     @property
@@ -40,7 +42,7 @@ class Standing:
 
     @property
     def state(self) -> State:
-        if self.run is not None:
+        if self.run is not None or self.is_to_go_on:
             return State.RUNNING
         if not self.scenario.conf.active:
             return State.ASLEEP

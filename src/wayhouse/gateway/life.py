@@ -203,7 +203,9 @@ class Service:
         if inheritance is not None:
             await inheritance.take(gateway, self._machine.database, self._http, self._rpc)
             self._machine.listening.take_over()
+            gateway.things.load()
             return
+        gateway.things.load()
         await gateway.rooms.bus.start()
         await gateway.ledger.start()
         await gateway.reconciler.sweep()

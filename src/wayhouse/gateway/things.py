@@ -65,6 +65,11 @@ class Things:
         bus.serve(devices_on_bus.services(rooms.devices, bus.hostname))
         bus.serve(automation_verbs.services(bus.hostname, rooms.crons, rooms.scenarios))
 
+    def load(self) -> None:
+        """Before anybody can ask for, or add, what is on disk."""
+        self._rooms.crons.load()
+        self._rooms.scenarios.load()
+
     def carry_on(self) -> None:
         if self._working is None:
             self._working = self._tasks.spawn(self._work(), name="things")

@@ -92,6 +92,17 @@ async def test_a_job_runs_and_is_remembered(database: Database) -> None:
         await cron.stop()
 
 
+async def test_what_is_on_disk_is_known_before_it_starts(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        await manager(database, clock, events, tasks).add(Job(name="tea", schedule="@hourly"))
+        cron = manager(database, clock, events, tasks)
+        cron.load()
+        assert list(cron.jobs) == ["tea"]
+        with pytest.raises(JobExistsError):
+            await cron.add(Job(name="tea", schedule="@daily"))
+
+
 async def test_jobs_survive_a_restart_and_catch_up(database: Database) -> None:
     clock, events = HandClock(), Events()
     async with Tasks() as tasks:

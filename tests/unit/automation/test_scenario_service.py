@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from tests.parts.scenario_lab import House, Lab
+from wayhouse.automation import scenario_service
 from wayhouse.automation.condition import Above, AtMost, For
 from wayhouse.automation.model import Job, Place
 from wayhouse.automation.parameter import Kind, Parameter
@@ -250,6 +251,45 @@ async def test_an_upgrade_is_no_startup(tmp_path: Path) -> None:
         lab.manager.start(is_upgrade=True)
         await asyncio.sleep(0.1)
         assert len(lab.manager.runs("one")) == 1
+
+
+async def test_what_is_on_disk_is_known_before_it_starts(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        lab.say("device:t", 0)
+        await lab.add("wait_for('t', above=10)", entries=T, startup=True)
+        await lab.add("other", name="two")
+        await lab.waiting()
+        await lab.manager.stop()
+        assert lab.manager.list_keys() == ["one", "two"]  # at rest, for whoever looks
+        lab.manager.load()
+        assert [one.state for one in lab.manager.list()] == [State.RUNNING, State.WATCHING]
+        adding = lab.tasks.spawn(fails_as_taken(lab), name="adding")
+        await asyncio.sleep(0.05)
+        assert not adding.done()
+        lab.manager.start()
+        await adding
+        assert lab.manager.get("two").code == "other"
+        await lab.waiting()
+        lab.say("device:t", 11)
+        await lab.until(lambda: all(run.outcome is Outcome.DONE for run in lab.manager.runs()))
+        assert [run.cause for run in lab.manager.runs()].count("startup") == 1
+
+
+async def fails_as_taken(lab: Lab) -> None:
+    with pytest.raises(ScenarioExistsError):
+        await lab.add("mine", name="two")
+
+
+async def test_changes_that_wait_too_long_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scenario_service, "UP_WAIT_S", 0.02)
+    async with Lab(tmp_path) as lab:
+        await lab.add("", name="one")
+        await lab.manager.stop()
+        for change in (lab.add("", name="two"), lab.manager.delete("one"), lab.manager.run("one")):
+            with pytest.raises(UnavailableError, match="Try again in a moment"):
+                await change
+        lab.manager.start()
+        await lab.manager.delete("one")
 
 
 async def test_schedules(tmp_path: Path) -> None:

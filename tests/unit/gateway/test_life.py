@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import signal
@@ -150,7 +151,9 @@ def test_told_to_stop_in_the_middle_of_an_upgrade(
         os.kill(os.getpid(), signal.SIGHUP)
         assert manager.hear().startswith("RELOADING=1")
         while not found:
-            found.extend(child for child in psutil.Process().children() if HANGS in child.cmdline())
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.Error):  # others of this process's children may end meanwhile
+                    found.extend([child] if HANGS in child.cmdline() else [])
 
     with stop_when_ready(look) as manager:
         assert run(options, {**QUICK, **manager.env}, io.StringIO()) == 0

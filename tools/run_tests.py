@@ -1,0 +1,45 @@
+"""Run all tests in two lanes at once: those end to end, which mostly wait, beside all others, which mostly compute.
+
+Called by `make test`. The arguments go to both; with paths or a selection among them there is one lane. Exit status: that of pytest, of the first
+lane that failed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from typing import IO
+
+PYTEST = (sys.executable, "-m", "pytest")
+END_TO_END = ("tests/e2e",)
+OTHERS = ("tests", "--ignore=tests/e2e")
+NOTHING_COLLECTED = 5
+
+
+def main(arguments: list[str]) -> int:
+    if any(one in {"-k", "-m"} or not one.startswith("-") for one in arguments):
+        return subprocess.call([*PYTEST, *arguments])
+    with tempfile.TemporaryFile() as kept:
+        beside = subprocess.Popen([*PYTEST, *arguments, *OTHERS], stdout=kept, stderr=subprocess.STDOUT)
+        try:
+            print("tests end to end; all others run beside them and are shown after them", flush=True)
+            first = subprocess.call([*PYTEST, *arguments, *END_TO_END])
+            second = beside.wait()
+        finally:
+            if beside.poll() is None:
+                beside.terminate()
+                beside.wait()
+            _show(kept)
+    return next((status for status in (first, second) if status not in {0, NOTHING_COLLECTED}), 0)
+
+
+def _show(kept: IO[bytes]) -> None:
+    kept.seek(0)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(kept.read())
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
