@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import IO
 
 PYTEST = (sys.executable, "-m", "pytest")
@@ -18,7 +19,7 @@ NOTHING_COLLECTED = 5
 
 
 def main(arguments: list[str]) -> int:
-    if any(one in {"-k", "-m"} or not one.startswith("-") for one in arguments):
+    if any(one in {"-k", "-m"} or Path(one.partition("::")[0]).exists() for one in arguments):
         return subprocess.call([*PYTEST, *arguments])
     with tempfile.TemporaryFile() as kept:
         beside = subprocess.Popen([*PYTEST, *arguments, *OTHERS], stdout=kept, stderr=subprocess.STDOUT)
