@@ -5,13 +5,16 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-fast check bench lock format clean
+.PHONY: help up fast test test-fast check bench lock format clean
 
 help: ## What can be made here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 up: $(VENV)/.run ## Start a gateway in the foreground (ARGS="--demo --listen 0.0.0.0:8080")
 	@$(BIN)/wayhouse up $(ARGS)
+
+fast: $(VENV)/.run ## Compile the bus's frame mover (needs cc and Python's headers); optional, used from the next start on
+	@$(BIN)/python -m wayhouse.bus.drivers.frames_compiled
 
 check: $(VENV)/.dev ## Format, lint, types, floors, test map: seconds
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

@@ -16,6 +16,7 @@ from bench import (
     fuzz,
     idle,
     install,
+    overlay,
     processes,
     requests,
     rpc,
@@ -41,11 +42,13 @@ ALL = {
     "bus": bus,
     "bus_scale": bus_scale,
     "fuzz": fuzz,
+    "overlay": overlay,
 }
 NEEDS = {
     "requests": ["wrk", "--version"],
     "scale": ["wrk", "--version"],
     "install": ["docker", "info"],
+    "overlay": ["iperf3", "--version"],
 }
 """A command for each benchmark that needs a part from outside; it has to be found, and `docker info` to find its engine."""
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"

@@ -20,7 +20,8 @@ from wayhouse.bus.drivers.frames import AnySocket, receive, send
 from wayhouse.bus.keys import NO_KEYS
 from wayhouse.bus.kvmsg import Form
 from wayhouse.bus.overview import BrokerFigures, figures
-from wayhouse.bus.publisher import KvSubscriberClient, push_socket, update_frames
+from wayhouse.bus.publisher import KvSubscriberClient
+from wayhouse.bus.publishing import push_socket, update_frames
 
 ROUNDS = 5
 SERVICES = 1000

@@ -1,4 +1,5 @@
-"""Run all tests in two lanes at once: those end to end, which mostly wait, beside all others, which mostly compute.
+"""Run all tests in two lanes at once: those end to end, which mostly wait, beside all others, which mostly compute. To end at about the same
+time, the second lane has the end-to-end tests of the overlay, too.
 
 Called by `make test`. The arguments go to both; with paths or a selection among them there is one lane. Exit status: that of pytest, of the first
 lane that failed.
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import IO
 
 PYTEST = (sys.executable, "-m", "pytest")
-END_TO_END = ("tests/e2e",)
-OTHERS = ("tests", "--ignore=tests/e2e")
+ROOT = Path(__file__).resolve().parent.parent
+OVERLAY = tuple(str(path) for path in sorted((ROOT / "tests" / "e2e").glob("test_overlay_*.py")))
+END_TO_END = ("tests/e2e", "--ignore-glob=*/test_overlay_*.py")
+OTHERS = ("tests/unit", "tests/contract", "tests/test_docs.py", *OVERLAY)
 NOTHING_COLLECTED = 5
 
 

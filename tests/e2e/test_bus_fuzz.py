@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.parts.broker_process import BrokerProcess
 from tests.parts.bus_fuzz import Bystander, resident_mb, storm
+from tests.parts.mover import BOTH, environment
 from wayhouse.bus.client import MajorDomoClient
 from wayhouse.bus.overview import figures
 
@@ -13,7 +16,10 @@ MESSAGES = 50_000
 MOST_MB = 150
 
 
-def test_a_storm_of_bad_messages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_storm_of_bad_messages(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(kind).items():
+        monkeypatch.setenv(name, value)
     broker = BrokerProcess(tmp_path)
     bystander = Bystander(broker.address)
     try:

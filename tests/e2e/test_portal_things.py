@@ -147,6 +147,16 @@ def test_a_job_is_previewed_added_and_paused(signed_in: Page) -> None:
 def test_the_bus_is_seen_and_asked(signed_in: Page) -> None:
     page = signed_in
     page.goto("/bus")
+    names = page.locator(".figures-table tbody th")
+    expect(names.filter(has_text="titanic.request")).to_have_count(1)
+    box = page.get_by_role("searchbox", name="Search services")
+    box.press_sequentially("FAKE dev")
+    expect(names).to_have_text([re.compile(r"\.fake\.devices$")])
+    page.locator("#bus-now").evaluate("(now) => now.classList.add('before')")
+    expect(page.locator("#bus-now.before")).to_have_count(0)  # it was refreshed
+    expect(names).to_have_text([re.compile(r"\.fake\.devices$")])
+    expect(box).to_be_focused()
+    expect(box).to_have_value("FAKE dev")
     page.get_by_role("link", name=re.compile(r"\.fake\.devices$")).click()
     page.get_by_label("Request").fill("get\nrtc\npoll")
     page.get_by_role("button", name="Ask").click()

@@ -106,3 +106,42 @@ def test_what_was_read_and_set_is_there_afterwards(gateway: Upgradable) -> None:
     until(gateway, "/api/v1/devices/corridor", "below", field="area")
     found = gateway.request("GET", "/api/v1/devices/hall")[1]
     assert found["name"] == "corridor"
+
+
+PINS = """
+[devices.gpio]
+factory = "mock"
+[[devices.gpio.pins]]
+name = "door"
+pin = "4"
+kind = "input"
+[[devices.gpio.pins]]
+name = "relay"
+pin = "17"
+kind = "switch"
+"""
+
+
+def test_pins_are_taken_over_at_once(tmp_path: Path) -> None:
+    """One process alone can have the relay; nobody sees it away for a moment."""
+    config = tmp_path / "gw" / "config" / "wayhouse.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(PINS, encoding="utf-8")
+    (tmp_path / "pins").mkdir()
+    gateway = Upgradable(tmp_path / "gw", env={"PINS": str(tmp_path / "pins")})
+    gateway.start()
+    relay = "/api/v1/devices/relay"
+    try:
+        until(gateway, "/api/v1/devices/relay", found=True, field="is_available")
+        for fault in ("", "heir before Adopted", ""):
+            told = gateway.request("GET", f"{relay}/log")[1]
+            assert bool(gateway.upgrade(fault)) is bool(fault)
+            deadline = time.monotonic() + 5
+            while gateway.request("PUT", f"{relay}/commands/power", {"value": True})[0] != 200:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert gateway.request("GET", f"{relay}/commands/power?fresh=1")[1]["value"] is True
+            since = gateway.request("GET", f"{relay}/log")[1][: -len(told)]
+            assert {one["kind"] for one in since} <= {"command", "available"}, since
+    finally:
+        gateway.stop()

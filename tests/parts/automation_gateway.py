@@ -1,33 +1,44 @@
-"""The automation part of a gateway in a thread, on its socket, for the commands."""
+"""One part of a gateway in a thread, on its socket, for the commands: that of automation, if nothing else is said."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.parts.automation import Automation, automation
+from tests.parts.automation import automation
 from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
 from wayhouse.gateway.listeners import bind_unix, server
 
 
 class Running:
-    """`do` runs a coroutine where the gateway lives."""
+    """`part` makes what has an `app` to serve, which is `home` then; `do` runs a coroutine where it lives."""
 
-    home: Automation
+    home: Any
     loop: asyncio.AbstractEventLoop
     _stop: asyncio.Event
 
-    def __init__(self, base: Path) -> None:
+    def __init__(
+        self, base: Path, part: Callable[[Path], AbstractAsyncContextManager[Any]] = automation
+    ) -> None:
         self.base = base
+        self._part = part
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()))
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(30)
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
@@ -36,7 +47,7 @@ class Running:
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         path = Paths.under(self.base).socket
         path.parent.mkdir(parents=True)
-        async with automation(self.base / "automation") as self.home, Tasks() as tasks:
+        async with self._part(self.base / "part") as self.home, Tasks() as tasks:
             one = server(self.home.app)
             tasks.spawn(one.serve([bind_unix(path, 0o660)]), name="http")
             while not one.started:
@@ -50,13 +61,11 @@ class Running:
 @contextmanager
 def running(base: Path) -> Iterator[Running]:
     one = Running(base)
-    one._thread.start()
-    assert one._ready.wait(30)
+    one.start()
     try:
         yield one
     finally:
-        one.loop.call_soon_threadsafe(one._stop.set)
-        one._thread.join()
+        one.stop()
 
 
 @pytest.fixture

@@ -65,6 +65,9 @@ class DevicesApi:
     def websocket(self, target: str, *, who: str = "admin") -> Any:
         return asgi.websocket(self.app, target, headers={"authorization": who})
 
+    def exchange(self, method: str, target: str, *, headers: dict[str, str], who: str = "admin") -> Any:
+        return asgi.exchange(self.app, method, target, headers={"authorization": who, **headers})
+
     async def _picture(self, device_id: str) -> tuple[bytes, str] | None:
         is_tv = self.devices.get(device_id).oid == "media.tv"
         return (PNG, "image/png") if is_tv else None

@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 class GatewayProcess:
-    """`module` is what `python -m` runs: the daemon, or a test's own version of it that crashes on purpose."""
+    """`prefix` goes in front of the command and must become it (`ip netns exec`); `module` is what `python -m` runs: the daemon, or a test's own version of it that crashes on purpose."""
 
     def __init__(
         self,
@@ -48,11 +48,12 @@ class GatewayProcess:
         command: Sequence[str] = ("-m", "wayhouse.gateway"),
         options: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.data = data
         self.port = free_port()
         self._command = [
-            sys.executable, *command, "--data", str(data), "--listen", f"127.0.0.1:{self.port}",
+            *prefix, sys.executable, *command, "--data", str(data), "--listen", f"127.0.0.1:{self.port}",
             "--engine", engine, "--bus-port", "0", *options,
         ]  # fmt: skip
         self._env = {**os.environ, "WAYHOUSE_ADMIN_PASSWORD": PASSWORD, **(env or {})}

@@ -88,7 +88,7 @@ class BusPeers:
         self.credentials = folder / PEERS_FILE if credentials is None else Path(credentials)
 
     def prepare(self) -> None:
-        """Both files are there after this, before the bus reads them. Raises `UnsafeFileError`."""
+        """Both files are there after this, before the bus reads them. Raises `UnsafeFileError`, `UnavailableError` (a full disk)."""
         self._server()
         peers = known_peers.read(self.credentials)
         if not os.path.lexists(self.credentials):
@@ -96,7 +96,7 @@ class BusPeers:
             known_peers.write(self.credentials, peers)
 
     async def server_key(self) -> str:
-        """The bus's public key in Z85. Raises `UnsafeFileError`."""
+        """The bus's public key in Z85. Raises `UnsafeFileError`, `UnavailableError`."""
         return await asyncio.to_thread(self._server)
 
     async def all(self) -> list[BusPeer]:
@@ -107,7 +107,7 @@ class BusPeers:
         self, by: Identity, name: str, *, kind: Kind = "curve", public: str | None = None
     ) -> NewBusPeer:
         """Let a peer in, with the public key that it has or with a pair or password that is made here. Raises `BadInputError`,
-        `PeerExistsError`, `ConflictError` (too many), `UnsafeFileError`."""
+        `PeerExistsError`, `ConflictError` (too many), `UnsafeFileError`, `UnavailableError` (a full disk)."""
         _check(name, kind, public)
         async with self._one_at_a_time:
             made = await asyncio.to_thread(self._add, name, kind, public)
@@ -115,7 +115,7 @@ class BusPeers:
         return made
 
     async def remove(self, by: Identity, name: str) -> None:
-        """It loses its connections, too. Raises `NoSuchPeerError`, `UnsafeFileError`."""
+        """It loses its connections, too. Raises `NoSuchPeerError`, `UnsafeFileError`, `UnavailableError`."""
         async with self._one_at_a_time:
             await asyncio.to_thread(self._remove, name)
         self._audit.record(by, "bus-peer.remove", name)

@@ -5,7 +5,6 @@ Called by `bus_keys`. Rules: it is replaced as a whole or not at all, nobody but
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -16,8 +15,8 @@ import msgspec
 from zmq.utils import z85
 
 from wayhouse.access.model import UnsafeFileError
-from wayhouse.access.plain_file import open_plain
-from wayhouse.base import codec, ids
+from wayhouse.access.plain_file import open_plain, place
+from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError
 
 MOST_BYTES = 1024 * 1024
@@ -77,26 +76,5 @@ def read(path: Path) -> KnownPeers:
 
 
 def write(path: Path, peers: KnownPeers) -> None:
-    """Raises `UnsafeFileError` when it cannot be written."""
-    draft = path.with_name(f".{path.name}.{ids.short_id()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(codec.encode_json(peers))
-            file.flush()
-            os.fsync(fd)
-        draft.rename(path)
-        _sync(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise UnsafeFileError(f"{path} cannot be written: {error.strerror}. Nothing was changed.") from error
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    """Raises `UnavailableError` (a full disk) or `UnsafeFileError` when it cannot be written."""
+    place(path, codec.encode_json(peers), Path.rename)

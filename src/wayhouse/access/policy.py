@@ -42,6 +42,10 @@ class Right(enum.Enum):
     """Add, name, place, configure and remove devices."""
     AUTOMATE = "automate"
     """Write, enable and run scenarios (that is code that commands every device), and keep the cron's jobs."""
+    SEE_OVERLAYS = "see-overlays"
+    """Which overlays the gateway is in, its peers there and the links to them."""
+    CHANGE_OVERLAYS = "change-overlays"
+    """Found, join and leave overlays, invite to them, and say who may reach what."""
 
 
 class Reach(enum.Enum):
@@ -77,6 +81,8 @@ TABLE: dict[Right, Rule] = {
     Right.COMMAND_DEVICES: Rule(Role.USER, Reach.NOTHING),
     Right.CHANGE_DEVICES: Rule(Role.ADMIN, Reach.NOTHING),
     Right.AUTOMATE: Rule(Role.ADMIN, Reach.NOTHING),
+    Right.SEE_OVERLAYS: Rule(Role.USER, Reach.NOTHING),
+    Right.CHANGE_OVERLAYS: Rule(Role.ADMIN, Reach.NOTHING),
 }
 
 CHUTE_RIGHTS = {Right.USE_CHUTE, Right.CHANGE_CHUTE}

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from wayhouse.access.model import UnsafeFileError
-from wayhouse.access.plain_file import open_plain
+from wayhouse.access.plain_file import open_plain, place
 from wayhouse.base import ids
 
 
@@ -34,11 +34,10 @@ SESSIONS = Secret(
 
 
 def read_or_create(path: Path, secret: Secret = SESSIONS) -> str:
-    """The secret in `path`. Raises `UnsafeFileError` if the file is a link, too long or damaged."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """The secret in `path`. Raises `UnsafeFileError` if the file is a link, too long or damaged, `UnavailableError` for a full disk."""
     with contextlib.suppress(FileNotFoundError):
         return _read(path, secret)
-    _create(path, secret.make())
+    place(path, f"{secret.make()}\n".encode(), _link)
     return _read(path, secret)
 
 
@@ -54,15 +53,6 @@ def _read(path: Path, secret: Secret) -> str:
     return text
 
 
-def _create(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{ids.short_id()}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(f"{text}\n".encode())
-            file.flush()
-            os.fsync(fd)
-        with contextlib.suppress(FileExistsError):  # another daemon was first: its secret holds
-            os.link(draft, path)
-    finally:
-        draft.unlink()
+def _link(draft: Path, path: Path) -> None:
+    with contextlib.suppress(FileExistsError):  # another daemon was first: its secret holds
+        os.link(draft, path)

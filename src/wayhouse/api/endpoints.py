@@ -13,6 +13,7 @@ from wayhouse.api.resources import (
     crons,
     devices,
     info,
+    overlays,
     readings,
     scenarios,
     system,
@@ -36,4 +37,5 @@ ALL: Rows = (
     *AUTOMATION,
     *bus.ROWS,
     *bus_peers.ROWS,
+    *overlays.ROWS,
 )

@@ -31,12 +31,14 @@ Piece = str | Base64
 
 
 class CallOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Ask `service` with the frames of `request`. `once`: rather no answer than to be done twice; `durable`: it is kept on disk until it
-    is done, however long its service is away; `id`: of a durable request, so that asking again with it is not asking twice."""
+    """Ask `service` with the frames of `request`. `wait`: where nobody serves it now, for a worker to come, too; `once`: rather no answer
+    than to be done twice; `durable`: it is kept on disk until it is done, however long its service is away; `id`: of a durable request, so
+    that asking again with it is not asking twice."""
 
     service: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     request: list[Piece] = []
     timeout_s: Wait = 10.0
+    wait: bool = False
     once: bool = False
     durable: bool = False
     id: Id | None = None

@@ -6,6 +6,7 @@ than `BACK_S`; what it is set back by more was a wrong clock. What passed unseen
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from wayhouse.automation.model import (
 )
 from wayhouse.automation.occurrence import last_until, next_after
 from wayhouse.automation.schedule import AtBoot, Every, Schedule, parse
+from wayhouse.automation.timetable import Timetable
 
 GRACE_S = 60.0
 """A run that is later than this was missed; before, it is only late."""
@@ -42,9 +44,10 @@ class Now(NamedTuple):
 
 
 class _Entry:
-    """A job as planned: `due` on the monotonic clock, `planned` on the wall clock; None: never."""
+    """A job as planned: `due` on the monotonic clock, `planned` on the wall clock; None: never. `number`: its place among the jobs."""
 
-    def __init__(self, job: Job, schedule: Schedule, record: Record) -> None:
+    def __init__(self, number: int, job: Job, schedule: Schedule, record: Record) -> None:
+        self.number = number
         self.job = job
         self.schedule = schedule
         self.record = record
@@ -58,6 +61,8 @@ class Cron:
         self._place = place
         self._boot = boot
         self._entries: dict[str, _Entry] = {}
+        self._timetable = Timetable[_Entry](lambda one: self._entries.get(one.job.name) is one)
+        self._numbers = itertools.count()
         self._events: list[Run | JobMissed] = []
         self._unsaved: set[str] = set()
         self._ahead: float | None = None
@@ -79,9 +84,10 @@ class Cron:
         record = record or Record(since=now.wall, boot=self._boot)
         if record.since > now.wall + BACK_S:
             record = msgspec.structs.replace(record, since=now.wall)
-        entry = _Entry(job, parse(job.schedule), record)
+        entry = _Entry(next(self._numbers), job, parse(job.schedule), record)
         self._plan(entry, now)
         self._entries[job.name] = entry
+        self._timetable.line_up(entry)
         return record
 
     def replace(self, name: str, job: Job, now: Now) -> Record:
@@ -92,17 +98,15 @@ class Cron:
             raise JobExistsError(f"There is a job `{job.name}` already. Take another name.")
         schedule = parse(job.schedule)
         if schedule == before.schedule and job.is_paused == before.job.is_paused:
-            entry = _Entry(job, schedule, before.record)
+            entry = _Entry(before.number, job, schedule, before.record)
             entry.planned, entry.due = before.planned, before.due
         else:
-            entry = _Entry(
-                job, schedule, msgspec.structs.replace(before.record, since=now.wall, boot=self._boot)
-            )
-            self._plan(entry, now)
+            entry = self._afresh(before, job, schedule, now)
         self._entries = {
             job.name if key == name else key: entry if key == name else one
             for key, one in self._entries.items()
         }
+        self._timetable.line_up(entry)
         self._unsaved.discard(name)
         return entry.record
 
@@ -130,11 +134,8 @@ class Cron:
         entry = self._entry(name)
         if entry.job.is_paused:
             job = msgspec.structs.replace(entry.job, is_paused=False)
-            fresh = _Entry(
-                job, entry.schedule, msgspec.structs.replace(entry.record, since=now.wall, boot=self._boot)
-            )
-            self._plan(fresh, now)
-            self._entries[name] = fresh
+            self._entries[name] = self._afresh(entry, job, entry.schedule, now)
+            self._timetable.line_up(self._entries[name])
         return self._entries[name].job
 
     def job(self, name: str) -> Job:
@@ -151,19 +152,24 @@ class Cron:
 
     def deadline(self) -> float:
         """When to `tick` next, on the monotonic clock; `inf`: nothing is planned."""
-        return min((entry.due for entry in self._entries.values()), default=math.inf)
+        return self._timetable.first()
 
     def tick(self, now: Now) -> None:
         """Decide what is due, and plan anew by what the wall clock says now."""
         ahead = now.wall - now.monotonic
         was_wrong = self._ahead is not None and ahead < self._ahead - BACK_S
         self._ahead = ahead
-        for entry in self._to_look_at(ahead, now):
-            if was_wrong and not isinstance(entry.schedule, Every):
-                self._note(entry, since=now.wall)
-                self._plan(entry, now)
-            if not entry.job.is_paused:
-                self._look(entry, now)
+        looking = self._to_look_at(ahead, now)
+        try:
+            for entry in looking:
+                if was_wrong and not isinstance(entry.schedule, Every):
+                    self._note(entry, since=now.wall)
+                    self._plan(entry, now)
+                if not entry.job.is_paused:
+                    self._look(entry, now)
+        finally:
+            for entry in looking:
+                self._timetable.line_up(entry)
 
     def events(self) -> list[Run | JobMissed]:
         """What was decided since the last call, in order."""
@@ -179,8 +185,9 @@ class Cron:
     def _to_look_at(self, ahead: float, now: Now) -> list[_Entry]:
         """Those that are due, or all when the wall clock has been set or slewed."""
         if self._planned_with is not None and abs(ahead - self._planned_with) < SLEW_S:
-            return [entry for entry in self._entries.values() if entry.due <= now.monotonic]
+            return self._timetable.due(now.monotonic)
         self._planned_with = ahead
+        self._timetable.clear()
         return list(self._entries.values())
 
     def _look(self, entry: _Entry, now: Now) -> None:
@@ -207,6 +214,13 @@ class Cron:
             planned = now.wall
         if not entry.job.is_paused:
             self._await(entry, planned, now)
+
+    def _afresh(self, before: _Entry, job: Job, schedule: Schedule, now: Now) -> _Entry:
+        """Another in the place of `before`, planned from now on."""
+        record = msgspec.structs.replace(before.record, since=now.wall, boot=self._boot)
+        entry = _Entry(before.number, job, schedule, record)
+        self._plan(entry, now)
+        return entry
 
     def _await(self, entry: _Entry, planned: float | None, now: Now) -> None:
         entry.planned = planned

@@ -10,44 +10,22 @@ import time
 from types import TracebackType
 from typing import Self
 
-import zmq
-
 from wayhouse.base.errors import UnavailableError
 from wayhouse.bus.drivers.clone_sockets import Endpoints
 from wayhouse.bus.drivers.edge import Edge
 from wayhouse.bus.drivers.frames import AnySocket, send
-from wayhouse.bus.drivers.subscriber_sockets import SubscriberSockets
 from wayhouse.bus.keys import NO_KEYS, Keys
-from wayhouse.bus.kvmsg import Form, KVMsg
-from wayhouse.bus.model import BROKER_PORT, EndpointError
-from wayhouse.bus.publisher import OnChange, push_socket, subtree_path, update_frames
-from wayhouse.bus.subscriber import Changed, Deleted, Patience, State, Subscriber
+from wayhouse.bus.model import BROKER_PORT
+from wayhouse.bus.publishing import Following, OnChange, Publishing, update_frames
+from wayhouse.bus.subscriber import Patience
 
 FIRST_RETRY_S = 0.001
 LAST_RETRY_S = 0.05
 SEND_TIMEOUT_S = 2.5
 
 
-class AsyncKvPublisherClient:
-    def __init__(
-        self,
-        hostname: str = "localhost",
-        broker_ip: str = "127.0.0.1",
-        broker_port: int = BROKER_PORT,
-        *,
-        form: Form = Form.CHP,
-        endpoints: Endpoints | None = None,
-        keys: Keys = NO_KEYS,
-    ) -> None:
-        self.hostname = hostname
-        self._form = form
-        self._context: zmq.Context[AnySocket] = zmq.Context()
-        endpoints = endpoints or Endpoints.of(broker_ip, broker_port)
-        try:
-            self._socket = push_socket(self._context, endpoints.collector, keys)
-        except EndpointError:
-            self._context.term()
-            raise
+class AsyncKvPublisherClient(Publishing):
+    """`async with` it, or call `destroy`."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -84,7 +62,7 @@ class AsyncKvPublisherClient:
         await asyncio.get_running_loop().run_in_executor(None, self._context.term)
 
 
-class AsyncKvSubscriberClient:
+class AsyncKvSubscriberClient(Following):
     """`async with` it, or call `destroy`. It follows from the moment it is made; `run` waits until `shutdown`."""
 
     def __init__(
@@ -99,23 +77,13 @@ class AsyncKvSubscriberClient:
         patience: Patience | None = None,
         keys: Keys = NO_KEYS,
     ) -> None:
-        self.hostname = hostname
-        self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         endpoints = endpoints or Endpoints.of(broker_ip, broker_port)
-        self._machine = Subscriber(subtree_path(subtree), time.monotonic(), patience)
-        self._context: zmq.Context[AnySocket] = zmq.Context()
+        super().__init__(hostname, subtree, endpoints, on_change, patience, keys)
         self._live = asyncio.Event()
         self._stopped = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._snapshot_edge: Edge | None = None
-        try:
-            self._sockets = SubscriberSockets(
-                self._context, self._machine, endpoints.snapshot, endpoints.publisher, self._swap, keys
-            )
-        except EndpointError:
-            self._context.term()
-            raise
         self._edge = Edge(self._sockets.updates, self._readable)
         self._settle()
 
@@ -126,19 +94,6 @@ class AsyncKvSubscriberClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.destroy()
-
-    @property
-    def kvmap(self) -> dict[str, KVMsg]:
-        return self._machine.kvmap
-
-    @property
-    def sequence(self) -> int:
-        """That of the newest update in `kvmap`."""
-        return self._machine.sequence
-
-    @property
-    def is_synchronised(self) -> bool:
-        return self._machine.state is State.LIVE
 
     async def synchronised(self) -> None:
         """Returns when `kvmap` is complete; put a timeout around it."""
@@ -186,16 +141,6 @@ class AsyncKvSubscriberClient:
         delay_s = None if moment is None else max(0.0, moment - time.monotonic())
         self._timer = None if delay_s is None else self._loop.call_later(delay_s, self._due)
         self._tell()
-
-    def _tell(self) -> None:
-        events = self._machine.events()
-        if self._on_change is None:
-            return
-        for event in events:
-            if isinstance(event, Changed):
-                self._on_change(event.message.key or "", event.message.body)
-            elif isinstance(event, Deleted):
-                self._on_change(event.key, None)
 
     def _swap(self, old: AnySocket | None, new: AnySocket) -> None:
         if self._snapshot_edge is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import zmq
 
@@ -16,14 +16,12 @@ from wayhouse.bus.async_client import AsyncMajorDomoClient
 from wayhouse.bus.drivers.frames import AnySocket
 from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import CLIENT_RETRIES, CLIENT_TIMEOUT_S, EndpointError, Frames, NoReplyError
-from wayhouse.bus.titanic_book import Callback, Data, Note, Text, parse_name
+from wayhouse.bus.titanic_book import Callback, Data, Text
 from wayhouse.bus.titanic_client import BROKER, POLL_MS, TTL_S
-from wayhouse.bus.titanic_talk import Pause, Step, Talks
-
-Result = TypeVar("Result")
+from wayhouse.bus.titanic_talk import Asking, Held, Pause, Result, Step
 
 
-class AsyncTitanicClient:
+class AsyncTitanicClient(Asking):
     """Make it in a running loop. `poll` in milliseconds, `ttl` in seconds; `timeout_s` is for one attempt of `retries`."""
 
     def __init__(
@@ -38,9 +36,7 @@ class AsyncTitanicClient:
         keys: Keys = NO_KEYS,
     ) -> None:
         """Raises `EndpointError` for an address that cannot be."""
-        self.broker = broker
-        self.hostname = hostname
-        self.poll = poll
+        super().__init__(broker, hostname, poll=poll, ttl=ttl, timeout_s=timeout_s, retries=retries)
         self._timeout_s, self._retries = timeout_s, retries
         self._loop = asyncio.get_running_loop()
         self._context: zmq.Context[AnySocket] = zmq.Context()
@@ -49,7 +45,6 @@ class AsyncTitanicClient:
         except EndpointError:
             self._context.term()
             raise
-        self._talks = Talks(ttl, timeout_s * retries, retries)
         self._stopping = asyncio.Event()
 
     async def request(  # noqa: PLR0913 - five are of the manual
@@ -68,17 +63,7 @@ class AsyncTitanicClient:
         """As `TitanicClient.request`, errors included."""
         host = self.hostname if hostname is None else hostname
         given = await self._hold(self._talks.request(host, service, data, uuid, ttl_s, once=once))
-        self._talks.book.add(Note(given, self._loop.time(), callback, args, kwargs or {}))
-        return given.hex()
-
-    def status(self, uuid: Text) -> bytes:
-        """300 while it waits; the final status (200 or 500) once, then 400."""
-        return self._talks.book.status(parse_name(uuid))
-
-    def take(self, uuid: Text) -> Frames | None:
-        """As `TitanicClient.take`."""
-        note = self._talks.book.take(parse_name(uuid))
-        return None if note is None else note.result()
+        return self._note(given, self._loop.time(), callback, args, kwargs)
 
     async def send(self, service: Text, request: Data) -> Frames | None:
         """A plain request; its reply, None when nobody answers."""
@@ -116,15 +101,11 @@ class AsyncTitanicClient:
             self._context.term()
 
     async def _hold(self, talk: Generator[Step, Frames | None, Result]) -> Result:
-        answer: Frames | None = None
-        while True:
-            try:
-                step = talk.send(answer)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
+        held, answer = Held(talk), None
+        while (step := held.next(answer)) is not None:
             answer = None
             if isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
             else:
                 answer = await self.send(step.service, step.body)
+        return held.result

@@ -8,12 +8,13 @@ values is better than none.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wayhouse.base.errors import PermanentError
+from wayhouse.base.errors import PermanentError, UnavailableError
 
 SCHEMA_VERSION = 1
 SCHEMA = (
@@ -29,12 +30,16 @@ class CloneStore:
     """May be made in one thread and used in another, by one at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `PermanentError` for a file that cannot be used."""
+        """Raises `PermanentError` for a file that cannot be used, `UnavailableError` where a full disk takes no new one."""
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._open_or_set_aside()
         except (sqlite3.Error, OSError) as error:
+            if _is_full(error):
+                raise UnavailableError(
+                    f"The keys of the clone {path} cannot be opened: {error}. Free some space."
+                ) from error
             raise PermanentError(
                 f"The keys of the clone {path} cannot be opened: {error}. Is another bus using this folder?"
             ) from error
@@ -47,6 +52,12 @@ class CloneStore:
         """The clone's, when it was last written; 0 if never."""
         row = self._connection.execute("SELECT sequence FROM clone").fetchone()
         return 0 if row is None else int(row[0])
+
+    def needed(self, batch: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """`batch` without what deletes a key that is not there."""
+        found = "SELECT 1 FROM items WHERE key = ?"
+        fetch = self._connection.execute
+        return {key: body for key, body in batch.items() if body or fetch(found, (key,)).fetchone()}
 
     def write(self, batch: Mapping[bytes, bytes], sequence: int) -> None:
         """Bodies by key; an empty one deletes. Raises `sqlite3.Error`, and nothing is written then."""
@@ -106,3 +117,9 @@ class CloneStore:
                 execute(statement)
             execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         execute("COMMIT")
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}

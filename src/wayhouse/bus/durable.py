@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 
 from wayhouse.bus.async_client import AsyncMajorDomoClient
-from wayhouse.bus.model import OK, PENDING, Frames, NoReplyError, ServerError
+from wayhouse.bus.model import OK, PENDING, Frames, NoReplyError, ServerError, refusal_of
 from wayhouse.bus.titanic_book import accepted, build_order
 from wayhouse.bus.titanic_model import CLOSE, REPLY, REQUEST
 
@@ -65,6 +65,4 @@ async def _call(client: AsyncMajorDomoClient, service: bytes, body: Frames) -> F
         answer = await client.call(service, body, timeout_s=ATTEMPT_S, attempt_s=ATTEMPT_S)
     except NoReplyError:
         return []
-    if len(answer) == 3 and answer[0] == answer[2] and b": " in answer[1]:
-        return []
-    return answer
+    return [] if refusal_of(answer) else answer

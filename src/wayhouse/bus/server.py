@@ -19,7 +19,7 @@ import zmq
 from wayhouse.base.errors import WayhouseError
 from wayhouse.bus.broker import Broker
 from wayhouse.bus.clone_store import CloneStore
-from wayhouse.bus.drivers import listening
+from wayhouse.bus.drivers import frames, listening
 from wayhouse.bus.drivers.clone_saver import CloneSaver
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
 from wayhouse.bus.drivers.credential_file import CredentialFile
@@ -166,6 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: server.shutdown())
     signal.set_wakeup_fd(server.wake_fd, warn_on_full_buffer=False)
     log.info("listening on %s", " ".join(server.listeners()))
+    log.info("frames are moved by %s", "the compiled mover" if frames.IS_COMPILED else "pyzmq alone")
     try:
         with kept("bus", server.shutdown, lock=options.lifeline, traces=options.traces):
             server.run()

@@ -203,6 +203,10 @@ class Bus:
         for name in services if self._context is not None else ():
             self._begin(name)
 
+    def serves(self, name: str) -> bool:
+        """Whether workers of this process have it, or will have it when the bus is there."""
+        return name in self._handlers
+
     async def withdraw(self, name: str) -> None:
         """Serve it no more."""
         self._handlers.pop(name, None)

@@ -9,21 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from wayhouse.bus.client import MajorDomoClient
 from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import CLIENT_RETRIES, CLIENT_TIMEOUT_S, Frames, NoReplyError
-from wayhouse.bus.titanic_book import Callback, Data, Note, Text, parse_name
-from wayhouse.bus.titanic_talk import Pause, Step, Talks
+from wayhouse.bus.titanic_book import Callback, Data, Text
+from wayhouse.bus.titanic_talk import Asking, Held, Pause, Result, Step
 
 BROKER = "tcp://127.0.0.1:5514"
 POLL_MS, TTL_S = 1500, 900
 
-Result = TypeVar("Result")
 
-
-class TitanicClient:
+class TitanicClient(Asking):
     """`poll` in milliseconds, `ttl` in seconds, as in RasPy; `timeout_s` is for one attempt of `retries`."""
 
     def __init__(
@@ -38,12 +36,9 @@ class TitanicClient:
         keys: Keys = NO_KEYS,
     ) -> None:
         """Raises `EndpointError` for an address that cannot be."""
-        self.broker = broker
-        self.hostname = hostname
-        self.poll = poll
+        super().__init__(broker, hostname, poll=poll, ttl=ttl, timeout_s=timeout_s, retries=retries)
         self._client = MajorDomoClient(broker, keys=keys)
         self._client.timeout, self._client.retries = round(timeout_s * 1000), retries
-        self._talks = Talks(ttl, timeout_s * retries, retries)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._destroyed = False
@@ -70,17 +65,7 @@ class TitanicClient:
         """
         host = self.hostname if hostname is None else hostname
         given = self._hold(self._talks.request(host, service, data, uuid, ttl_s, once=once))
-        self._talks.book.add(Note(given, time.monotonic(), callback, args, kwargs or {}))
-        return given.hex()
-
-    def status(self, uuid: Text) -> bytes:
-        """300 while it waits; the final status (200 or 500) once, then 400."""
-        return self._talks.book.status(parse_name(uuid))
-
-    def take(self, uuid: Text) -> Frames | None:
-        """The reply of a request that is over, once; None while it waits. Raises `ServerError` with the reason if there will be none."""
-        note = self._talks.book.take(parse_name(uuid))
-        return None if note is None else note.result()
+        return self._note(given, time.monotonic(), callback, args, kwargs)
 
     def send(self, service: Text, request: Data) -> Frames | None:
         """A plain request; its reply, None when nobody answers."""
@@ -108,15 +93,11 @@ class TitanicClient:
                 self._client.destroy()
 
     def _hold(self, talk: Generator[Step, Frames | None, Result]) -> Result:
-        answer: Frames | None = None
-        while True:
-            try:
-                step = talk.send(answer)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
+        held, answer = Held(talk), None
+        while (step := held.next(answer)) is not None:
             answer = None
             if not isinstance(step, Pause):
                 answer = self.send(step.service, step.body)
             elif self._stopping.wait(step.seconds):
                 raise NoReplyError("The client was shut down while it waited for Titanic.")
+        return held.result

@@ -1,19 +1,30 @@
 """What a client says to Titanic, step by step: asking for a request, and for the replies of all that are outstanding.
 
-Called by `titanic_client` and `async_titanic_client`, which carry the questions and wait. A talk is a generator: it yields a `Question`
-and is sent the answer's frames (None: nobody answered), or a `Pause`. Rules: no I/O, no clock; that Titanic or the broker is lost
+Called by `titanic_client` and `async_titanic_client`, which carry the questions and wait, and have in common what `Asking` has. A talk is a
+generator: it yields a `Question` and is sent the answer's frames (None: nobody answered), or a `Pause`. Rules: no I/O, no clock; that Titanic or the broker is lost
 on the way says nothing about a request.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from wayhouse.bus.model import OK, PENDING, ClientError, Frames, NoReplyError
-from wayhouse.bus.titanic_book import Book, Data, Note, Text, accepted, build_order, choose_uuid
+from wayhouse.bus.titanic_book import (
+    Book,
+    Callback,
+    Data,
+    Note,
+    Text,
+    accepted,
+    build_order,
+    choose_uuid,
+    parse_name,
+)
 from wayhouse.bus.titanic_model import CLOSE, REPLY, REQUEST, STATUS
 
 AGAIN_S = 0.25
@@ -36,6 +47,24 @@ class Pause(msgspec.Struct, frozen=True):
 
 
 Step = Question | Pause
+Result = TypeVar("Result")
+
+
+class Held(Generic[Result]):
+    """A talk that is held: `result` is there when `next` gives None."""
+
+    result: Result
+
+    def __init__(self, talk: Generator[Step, Frames | None, Result]) -> None:
+        self._talk = talk
+
+    def next(self, answer: Frames | None) -> Step | None:
+        """What is to be done for it now, after the answer to what was done last (None at first, and after a pause)."""
+        try:
+            return self._talk.send(answer)
+        except StopIteration as end:
+            self.result = end.value
+            return None
 
 
 class Talks:
@@ -112,6 +141,39 @@ class Talks:
             statuses = answer[1:] if answer and answer[0] == OK else []
             found += [uuid for uuid, status in zip(page, statuses, strict=False) if status != PENDING]
         return found
+
+
+class Asking:
+    """What a client does without asking anybody. `poll` in milliseconds, `ttl` in seconds; `timeout_s` is for one attempt of `retries`."""
+
+    def __init__(
+        self, broker: str, hostname: str, *, poll: float, ttl: float, timeout_s: float, retries: int
+    ) -> None:
+        self.broker = broker
+        self.hostname = hostname
+        self.poll = poll
+        self._talks = Talks(ttl, timeout_s * retries, retries)
+
+    def status(self, uuid: Text) -> bytes:
+        """300 while it waits; the final status (200 or 500) once, then 400."""
+        return self._talks.book.status(parse_name(uuid))
+
+    def take(self, uuid: Text) -> Frames | None:
+        """The reply of a request that is over, once; None while it waits. Raises `ServerError` with the reason if there will be none."""
+        note = self._talks.book.take(parse_name(uuid))
+        return None if note is None else note.result()
+
+    def _note(
+        self,
+        uuid: bytes,
+        now: float,
+        callback: Callback | None,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any] | None,
+    ) -> str:
+        """Remember a request that was taken; its name."""
+        self._talks.book.add(Note(uuid, now, callback, args, kwargs or {}))
+        return uuid.hex()
 
 
 def _is_there(service: bytes) -> Generator[Step, Frames | None, bool]:

@@ -156,6 +156,9 @@ def call(
         float,
         typer.Option("--timeout", metavar="SECONDS", min=0.1, max=MOST_WAIT_S, help="How long to wait."),
     ] = 10.0,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Where nobody serves it now, wait for a worker to come.")
+    ] = False,
     durable: Annotated[
         bool, typer.Option("--durable", help="Kept on disk until it is done, also while the service is away.")
     ] = False,
@@ -170,6 +173,7 @@ def call(
     For example:
       wayhouse bus call localhost.fake.devices list_keys
       wayhouse bus call mmi.service echo
+      wayhouse bus call --wait --timeout 50 kitchen.greeter world
       wayhouse bus call --durable localhost.fake.devices set lamp power true
     """
     from wayhouse.api.resources import bus
@@ -179,6 +183,7 @@ def call(
         service=service,
         request=[piece_of(frame) for frame in frames or ()],
         timeout_s=timeout,
+        wait=wait,
         durable=durable,
         once=once,
         id=request_id,

@@ -13,6 +13,7 @@ import typer
 
 from wayhouse.cli.command import command
 from wayhouse.cli.figures import size, span
+from wayhouse.cli.live import draw
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def top(
         for look in looks:
             session.screen.data_line(look)
     elif session.screen.is_live and not once:
-        _draw(session, looks)
+        draw(session.screen, (lines(look, bar="█") for look in looks))
     else:
         for look in looks:
             for line in lines(look, bar="#"):
@@ -187,16 +188,3 @@ def _cells(one: ServiceRow, longest: int, bar: str) -> tuple[str, ...]:
     rate = "" if one.done_per_s is None else f"{one.done_per_s:.1f}"
     counts = (one.held, rate, one.done, one.failed)
     return (one.name, str(one.workers), str(one.busy), str(one.queued), bar * length, *map(str, counts))
-
-
-def _draw(session: Session, looks: Iterator[Top]) -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    screen = session.screen
-    console = Console(file=screen.out, highlight=False, markup=False, emoji=False)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        for look in looks:
-            text = Text("\n".join(map(screen.safe, lines(look, bar="█"))), no_wrap=True, overflow="crop")
-            live.update(text, refresh=True)

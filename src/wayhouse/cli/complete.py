@@ -40,6 +40,33 @@ def device_names(context: typer.Context, incomplete: str) -> list[str]:
     return _names(context, incomplete, ask)
 
 
+def overlay_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Overlays of the gateway whose name begins as typed."""
+
+    def ask(client: Client) -> list[str]:
+        from wayhouse.api.resources import overlays
+
+        return [overlay.name for overlay in client.call(overlays.LIST)]
+
+    return _names(context, incomplete, ask)
+
+
+def overlay_peers(context: typer.Context, incomplete: str) -> list[str]:
+    """Peers whose name begins as typed, of the overlay that is named or the only one."""
+    wanted = context.params.get("overlay")
+
+    def ask(client: Client) -> list[str]:
+        from wayhouse.api.resources import overlays
+
+        known = [overlay.name for overlay in client.call(overlays.LIST)]
+        fitting = [one for one in known if wanted in {None, one}]
+        if len(fitting) != 1:
+            return []
+        return [link.name or link.uid for link in client.call(overlays.LINKS, name=fitting[0])]
+
+    return _names(context, incomplete, ask)
+
+
 def _names(context: typer.Context, incomplete: str, ask: Callable[[Client], list[str]]) -> list[str]:
     wanted = _wanted(context.params).over(_wanted(context.find_root().params))
     try:

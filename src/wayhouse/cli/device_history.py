@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wayhouse.cli.command import command
-from wayhouse.cli.device_words import Command, Name, plain
+from wayhouse.cli.device_words import Command, Name, noted, plain
 from wayhouse.cli.figures import moment, span
 from wayhouse.cli.session import Session
 
@@ -85,21 +85,41 @@ def log(
     limit: Annotated[
         int, typer.Option("--tail", metavar="N", min=1, max=MOST_LOG, help="At most so many entries.")
     ] = 50,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Show what happened to a device and who did it, oldest first.
+    """Show what happened to a device and who did it, oldest first. With --follow --json each line is an entry.
 
     For example:
       wayhouse device log lamp
       wayhouse device log lamp --tail 5
+      wayhouse device log -f lamp
     """
     from wayhouse.api.resources import devices
 
+    if follow:
+        _follow_log(session, name, limit)
+        return
     found = session.client.call(devices.LOG, query={"limit": limit}, device=name)[::-1]
     if session.screen.json:
         session.screen.data(found)
         return
     rows = [(moment(one.time), one.kind, one.who, one.text) for one in found]
     session.screen.table(("TIME", "WHAT", "WHO", "TEXT"), rows, empty="Nothing has happened yet.")
+
+
+def _follow_log(session: Session, name: str, tail: int) -> None:
+    from wayhouse.api.resources import devices
+    from wayhouse.base import codec
+    from wayhouse.devices.model import LogEntry
+
+    for frame in session.client.follow(devices.FOLLOW_LOG, query={"tail": tail}, device=name):
+        entry = codec.decode_json(frame, LogEntry, what="log entry")
+        if session.screen.json:
+            session.screen.data_line(entry)
+        else:
+            session.screen.line(f"{moment(entry.time)}  {noted(entry)}")
 
 
 def _draw(session: Session, found: ReadingsView) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from wayhouse.cli.command import command
 from wayhouse.cli.complete import device_names
-from wayhouse.cli.device_words import plain
+from wayhouse.cli.device_words import noted, plain
 from wayhouse.cli.figures import moment
 from wayhouse.cli.session import Session
 
@@ -65,8 +65,7 @@ def _line(frame: DeviceFrame) -> str:
     if isinstance(frame, ReadingFrame):
         return f"{moment(frame.time)}  {frame.name}  {frame.command}  {plain(frame.value, frame.unit)}"
     if isinstance(frame, NotedFrame):
-        who = f" ({frame.entry.who})" if frame.entry.who else ""
-        return f"{moment(frame.entry.time)}  {frame.name}  {frame.entry.kind}: {frame.entry.text}{who}"
+        return f"{moment(frame.entry.time)}  {frame.name}  {noted(frame.entry)}"
     is_removed = isinstance(frame, ChangedFrame) and frame.kind == "removed"
     return f"{moment(frame.time)}  {frame.device.name}  removed" if is_removed else ""  # type: ignore[union-attr]
 

@@ -12,7 +12,7 @@ from wayhouse.cli.figures import moment
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
-    from wayhouse.devices.model import DeviceView, LastValue
+    from wayhouse.devices.model import DeviceView, LastValue, LogEntry
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The device's name or id.", autocompletion=device_names)
@@ -98,6 +98,12 @@ def facts(device: DeviceView) -> list[tuple[str, str]]:
         ("Sub-devices", ", ".join(f"{device.name}-{one}" for one in device.subdevices)),
     ]
     return [one for one in lines if one[1]]
+
+
+def noted(entry: LogEntry) -> str:
+    """An entry of the log in one line."""
+    who = f" ({entry.who})" if entry.who else ""
+    return f"{entry.kind}: {entry.text}{who}"
 
 
 def _number(value: float) -> str:

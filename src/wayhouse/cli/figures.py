@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -49,3 +50,11 @@ def moment(seconds: float | None) -> str:
 
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def seconds_of(text: str) -> float | None:
+    """A span as people write it: `90s`, `15m`, `12h`, `7d`, `2w`; None for what is none."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in UNITS_S or not number.isascii() or len(number) >= 12:
+        return None
+    return float(number) * UNITS_S[unit] if number.replace(".", "", 1).isdigit() else None

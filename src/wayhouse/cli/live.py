@@ -1,13 +1,13 @@
-"""The moving line at the foot of a terminal: what is going on, and for how long. Plain lines where there is no terminal.
+"""What moves on a terminal: a line at its foot that says what is going on, and pages that are drawn anew.
 
-rich draws it and is only imported for it.
+rich draws them and is only imported for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from wayhouse.cli.figures import span
@@ -64,3 +64,16 @@ def live_line(screen: Screen) -> Iterator[StepLine]:
     moving = MovingLine(console, screen.safe)
     with Live(Spinner("dots", moving), console=console, refresh_per_second=8, transient=True):
         yield moving
+
+
+def draw(screen: Screen, pages: Iterable[Sequence[str]]) -> None:
+    """Each page in the place of the one before it, on the whole terminal, until they end."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(file=screen.out, highlight=False, markup=False, emoji=False)
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        for page in pages:
+            text = Text("\n".join(map(screen.safe, page)), no_wrap=True, overflow="crop")
+            live.update(text, refresh=True)

@@ -1,4 +1,4 @@
-"""`wayhouse login`, `logout`, `whoami`, `link`: as whom commands go to a gateway of another machine."""
+"""`wayhouse login`, `logout`, `whoami`, `sign-in`: as whom commands go to a gateway of another machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
     command(app, "login")(login)
     command(app, "logout")(logout)
     command(app, "whoami")(whoami)
-    command(app, "link")(link)
+    command(app, "sign-in")(sign_in)
 
 
 def login(
@@ -106,11 +106,11 @@ def whoami(session: Session) -> None:
         session.screen.lines([("Gateway", place), ("User", me.name), ("Role", me.role)])
 
 
-def link(session: Session) -> None:
+def sign_in(session: Session) -> None:
     """Make a link that signs a browser in as you, once, within an hour.
 
     For example:
-      wayhouse link
+      wayhouse sign-in
     """
     from wayhouse.api.resources import auth
     from wayhouse.cli.page import page_address

@@ -5,10 +5,11 @@ Nothing heavy is imported before a command needs it: `wayhouse --help` and shell
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +23,9 @@ from wayhouse.cli import (
     clock,
     cron,
     device,
+    link,
     login,
+    overlay,
     ps,
     scenario,
     status,
@@ -107,6 +110,8 @@ for register in (
     clock,
     bus,
     store,
+    overlay,
+    link,
     login,
     token,
     user,
@@ -155,10 +160,16 @@ def exit_code(error: WayhouseError) -> int:
 def _run(arguments: list[str]) -> int:
     """Typer ends with `SystemExit`, whatever happens but an error of ours."""
     try:
-        typer.main.get_command(app).main(args=arguments, prog_name="wayhouse")
+        _commands().main(args=arguments, prog_name="wayhouse")
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED if end.code else 0
     return 0
+
+
+@functools.cache
+def _commands() -> Any:
+    """All of them, as click has them; tests run hundreds in one process."""
+    return typer.main.get_command(app)
 
 
 def _advice(error: WayhouseError) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from wayhouse.base.errors import BadInputError, WayhouseError
 from wayhouse.cli.command import command
-from wayhouse.cli.figures import count, moment
+from wayhouse.cli.figures import count, moment, seconds_of
 from wayhouse.cli.scenario_words import RUN_HEADS, Name, read_file, run_line, run_row, step_line
 from wayhouse.cli.session import Session
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from wayhouse.automation.runs import Rehearsal, RunSummary
 
 MOST_RUNS = 200
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
 class RunFailedError(WayhouseError):
@@ -176,9 +175,9 @@ def moment_of(text: str) -> float:
     """`12h` is so long ago; `2026-03-01` or `2026-03-01T06:00` is local time. Unix seconds. Raises `BadInputError`."""
     from datetime import datetime
 
-    number, unit = text[:-1], text[-1:]
-    if unit in UNITS_S and number.isascii() and number.replace(".", "", 1).isdigit() and len(number) < 12:
-        return time.time() - float(number) * UNITS_S[unit]  # noqa: TID251 - a person's now
+    ago_s = seconds_of(text)
+    if ago_s is not None:
+        return time.time() - ago_s  # noqa: TID251 - a person's now
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError, OSError) as error:

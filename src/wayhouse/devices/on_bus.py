@@ -7,7 +7,7 @@ A sub-device has its own full name, so a television's loudness is at `/device/<h
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from wayhouse.base import codec
@@ -33,10 +33,10 @@ class Publish(Protocol):
     def __call__(self, key: str, body: bytes, ttl_s: float | None = None) -> None: ...
 
 
-def services(devices: Devices, host: str) -> dict[str, Handler]:
+def services(devices: Devices, host: str, drivers: Iterable[str]) -> dict[str, Handler]:
     """What workers answer, by the name of their service: `<host>.<driver>.` with `devices`, `mmi` and `statistics`."""
     found: dict[str, Handler] = {}
-    for driver in devices.drivers():
+    for driver in drivers:
         found[f"{host}.{driver}.devices"] = DeviceVerbs(devices, driver).answer
         found[f"{host}.{driver}.mmi"] = _mmi(devices, driver, host)
         found[f"{host}.{driver}.statistics"] = _statistics(devices, driver)

@@ -50,3 +50,24 @@ class Telling(Protocol):
     """A driver whose devices speak up by themselves, beside being asked."""
 
     def listen(self, listener: Listener) -> None: ...
+
+
+class FarHouse(Protocol):
+    """Gateways that share devices with this one. An address is lasting: the peer's, and the device's there.
+
+    `read` and `command` raise `DeviceGoneError` when the gateway or the device is not there, and what the far gateway refused.
+    """
+
+    async def devices(self) -> Sequence[Found]:
+        """Those that are shared and can be reached now. At the start it waits a moment for gateways that were linked before."""
+        ...
+
+    async def read(self, address: str, command: str) -> Value:
+        """The newest value that was told; without one the device is asked."""
+        ...
+
+    async def command(self, address: str, command: str, value: Value) -> None:
+        """Done once, also when the connection is lost meanwhile."""
+        ...
+
+    def listen(self, listener: Listener) -> None: ...

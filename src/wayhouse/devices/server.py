@@ -7,6 +7,7 @@ the device's health; nothing that a driver raises ends the server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -19,6 +20,7 @@ from wayhouse.devices.counts import Counts
 from wayhouse.devices.intake import Intake
 from wayhouse.devices.model import (
     ChangeKind,
+    CommandNotAllowedError,
     DeviceGoneError,
     DriverFailedError,
     Found,
@@ -60,6 +62,8 @@ class Server:
         self._seen: set[str] = set()
         self._refused: set[str] = set()
         self._one_call = asyncio.Lock()
+        self._looked = asyncio.Event()
+        self._looked.set()
         self._told = Mailbox()
         if isinstance(driver, Telling):
             driver.listen(self._told)
@@ -68,6 +72,10 @@ class Server:
     def is_well(self) -> bool:
         """Whether the driver could look for devices the last time."""
         return self._failed_scans == 0
+
+    def hold(self) -> None:
+        """Reads and writes wait for the next scan, but not for longer than a call may take."""
+        self._looked.clear()
 
     async def run(self) -> None:
         """Rounds without end."""
@@ -119,8 +127,10 @@ class Server:
             await self._miss({one.address for one in found})
         except WayhouseError as error:
             self._scan_failed(error)
-            return
-        self._failed_scans = 0
+        else:
+            self._failed_scans = 0
+        finally:
+            self._looked.set()
 
     async def poll(self, record: Record) -> None:
         """Read every live command that can be read; the answers are kept, a failure is its health."""
@@ -137,6 +147,7 @@ class Server:
 
     async def read(self, record: Record, path: str) -> Value:
         """Raises what the driver raised, as a `WayhouseError`; the device's health knows of it."""
+        await self._first_look()
         now = self._clock.wall()
         try:
             value = await self._call(lambda: self.driver.read(record.place, path, now))
@@ -150,6 +161,7 @@ class Server:
         return checked
 
     async def write(self, record: Record, path: str, value: Value) -> None:
+        await self._first_look()
         now = self._clock.wall()
         self.counts.count("commands")
         try:
@@ -163,6 +175,11 @@ class Server:
             record.health.next_poll = 0.0  # a button changes something else: look
         else:
             self._intake.take(record, path, value, now)
+
+    async def _first_look(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.call_limit_s):
+                await self._looked.wait()
 
     async def _call(self, work: Callable[[], Awaitable[T]]) -> T:
         """The border to the driver: one call at a time, for a limited time, and only `WayhouseError` comes out."""
@@ -225,8 +242,8 @@ class Server:
             await self._tell(record, is_available=True)
 
     async def _failed(self, record: Record, error: WayhouseError) -> None:
-        if isinstance(error, NoSuchDeviceError):
-            return
+        if isinstance(error, NoSuchDeviceError | CommandNotAllowedError):
+            return  # that it does not take this says nothing of how it is
         self.counts.count("failures")
         if record.health.failed(error.message, is_gone=isinstance(error, DeviceGoneError)):
             await self._tell(record, is_available=False)

@@ -66,6 +66,13 @@ class Devices:
         self._recorder = Recorder(database, clock, (readings, device_log))
         servers = (Server(one, self._roster, self._intake, clock, pace) for one in drivers)
         self._servers = {server.driver.name: server for server in servers}
+        self._has_let_go = False
+
+    def hold(self) -> None:
+        """Until the drivers have looked for devices, which begins with `start`, who asks or tells a device waits a little: what a predecessor
+        holds cannot be had yet."""
+        for server in self._servers.values():
+            server.hold()
 
     def start(self, tasks: Tasks) -> None:
         """One task for each driver, and one that writes history."""
@@ -78,10 +85,15 @@ class Devices:
         """Put on disk what waits for it; before the process rests, for what waits is in its memory alone."""
         await self._recorder.keep()
 
+    def let_go(self) -> None:
+        """Of what the drivers hold, after their tasks have ended; for ever."""
+        if not self._has_let_go:
+            self._has_let_go = True
+            for server in self._servers.values():
+                server.driver.close()
+
     def close(self) -> None:
-        """Let go of the drivers, after their tasks have ended."""
-        for server in self._servers.values():
-            server.driver.close()
+        self.let_go()
         self._recorder.close()
 
     @property

@@ -30,6 +30,7 @@ from wayhouse.api.resources.config import ConfigResource
 from wayhouse.api.resources.crons import CronResource
 from wayhouse.api.resources.devices import DeviceResource
 from wayhouse.api.resources.info import InfoResource
+from wayhouse.api.resources.overlays import OverlayResource
 from wayhouse.api.resources.readings import ReadingResource
 from wayhouse.api.resources.scenarios import ScenarioResource
 from wayhouse.api.resources.system import SystemResource
@@ -196,7 +197,14 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         credentials=settings.bus.credentials,
     )
     rooms = assemble_things(
-        settings, paths, database=database, events=events, clock=clock, tasks=tasks, peers=peers
+        settings,
+        paths,
+        database=database,
+        events=events,
+        clock=clock,
+        tasks=tasks,
+        peers=peers,
+        web_port=lambda name: web_port(chutes.find(name)),
     )
 
     version = wire.VersionView(
@@ -225,6 +233,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         ClockResource(rooms.clock),
         BusResource(rooms.bus),
         BusPeerResource(peers, settings.bus.mechanism),
+        OverlayResource(rooms.overlays, events),
     )
     portal = Portal(
         access=access,
@@ -241,6 +250,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         scenarios=rooms.scenarios,
         bus=rooms.bus,
         pictures=rooms.pictures.of,
+        overlays=rooms.overlays,
     )
     api = Api(
         endpoints.ALL,

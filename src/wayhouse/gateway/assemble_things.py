@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wayhouse.access.bus_keys import BusPeers
@@ -17,15 +18,21 @@ from wayhouse.base.tasks import Tasks
 from wayhouse.bus.processes import KeyFiles
 from wayhouse.bus.service import Bus
 from wayhouse.devices.drivers.choose import drivers_of
+from wayhouse.devices.drivers.peers import PeersDriver
 from wayhouse.devices.drivers.settings import MqttSettings
 from wayhouse.devices.register import DeviceRegister, standard_register
 from wayhouse.devices.service import Devices
 from wayhouse.gateway.bus_metrics import count_bus
+from wayhouse.gateway.far_devices import FarDevices
 from wayhouse.gateway.pictures import Pictures
 from wayhouse.gateway.scenario_actions import ScenarioActions
 from wayhouse.gateway.scenario_sources import ScenarioSources
 from wayhouse.gateway.settings import Settings
 from wayhouse.gateway.things import Rooms
+from wayhouse.overlay.drivers.door import Door
+from wayhouse.overlay.drivers.link_child import LinkChild
+from wayhouse.overlay.service import Overlays
+from wayhouse.overlay.views import OverlayChanged
 from wayhouse.runtime.sight import proc_stat
 
 if TYPE_CHECKING:
@@ -44,8 +51,9 @@ def assemble_things(
     clock: Clock,
     tasks: Tasks,
     peers: BusPeers,
+    web_port: Callable[[str], int | None] = lambda _: None,
 ) -> Rooms:
-    """`peers`: of the bus, over TCP."""
+    """`peers`: of the bus, over TCP. `web_port`: where the page of a running chute is on this machine."""
     bus = Bus(
         settings.bus,
         data=paths.data,
@@ -53,11 +61,28 @@ def assemble_things(
         lock=paths.data / LOCK_FILE,
         keys=lambda: _key_files(peers),
     )
-    register = standard_register()
-    drivers = drivers_of(
-        settings.devices, clock=clock, pictures=paths.data / "pictures", host=bus.hostname, register=register
+    links = LinkChild(
+        data=paths.data,
+        runtime=paths.runtime,
+        lock=paths.data / LOCK_FILE,
+        changed=lambda name: events.publish(OverlayChanged(name)),
     )
+    overlays = Overlays(database, clock, links, events=events)
+    links.revoked = lambda name, text: tasks.spawn(overlays.note_revocations(name, text), name="revocations")
+    register = standard_register()
+    far = FarDevices(overlays, bus, register, events=events, clock=clock)
+    drivers = [
+        *drivers_of(
+            settings.devices,
+            clock=clock,
+            pictures=paths.data / "pictures",
+            host=bus.hostname,
+            register=register,
+        ),
+        PeersDriver(far),
+    ]
     devices = Devices(database, events, clock, drivers, hostname=bus.hostname, register=register)
+    far.know(devices)
     crons = CronManager(database, clock, events, tasks, place=settings.place, boot=proc_stat.boot_id())
     sources = ScenarioSources(bus, devices, events)
     scenarios = ScenarioManager(
@@ -73,6 +98,8 @@ def assemble_things(
         settings=settings.scenarios,
     )
     return Rooms(
+        links=links,
+        overlays=overlays,
         bus=bus,
         devices=devices,
         crons=crons,
@@ -80,6 +107,8 @@ def assemble_things(
         sources=sources,
         clock=ClockSync(settings.clock, clock, events, tasks),
         pictures=Pictures(devices, drivers),
+        far=far,
+        door=Door(overlays, devices, bus, events=events, clock=clock, web_port=web_port),
         mqtt=_mqtt(settings.devices.mqtt, devices, events, register),
     )
 
@@ -124,6 +153,19 @@ def count_things(metrics: Metrics, rooms: Rooms) -> None:
         lambda: [({}, float(len(rooms.bus.outlet)))],
     )
     count_bus(metrics, rooms.bus)
+    metrics.gauge(
+        "wayhouse_overlay_peers",
+        "Peers by overlay, and how they are linked.",
+        lambda: [
+            ({"overlay": one.name, "link": word}, float(count))
+            for one in rooms.overlays.list()
+            for word, count in (
+                ("direct", one.online - one.relayed),
+                ("relayed", one.relayed),
+                ("none", one.peers - one.online),
+            )
+        ],
+    )
 
 
 def _availability(devices: Devices, driver: str) -> list[tuple[str, int]]:

@@ -21,6 +21,7 @@ from wayhouse.bus.service import Bus
 from wayhouse.chutes.ports import Container
 from wayhouse.gateway.lifeline import keeper_pid
 from wayhouse.gateway.succession import Succession
+from wayhouse.overlay.drivers.link_child import LinkChild
 from wayhouse.runtime import trace
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.exceptions import AveException
@@ -123,6 +124,12 @@ def bus_processes(bus: Bus) -> Mapping[int, Label]:
     return {
         one.pid: Label(name=one.name, role="bus", ready=one.is_ready) for one in bus.processes() if one.pid
     }
+
+
+def links_process(links: LinkChild) -> Mapping[int, Label]:
+    """The process of the overlays, while there is one."""
+    pid = links.pid
+    return {pid: Label(name="links", role="overlay", ready=links.is_up)} if pid else {}
 
 
 def _labels(one: Container) -> Iterator[tuple[int, Label]]:

@@ -47,7 +47,10 @@ async def furnish(gateway: Gateway) -> None:
                 await gateway.chutes.create(received, VISITOR)
             except WayhouseError as error:
                 log.warning("the example %s is not installed: %s", name, error.message)
-    await _automate(gateway.rooms)
+    try:
+        await _automate(gateway.rooms)
+    except WayhouseError as error:
+        log.warning("the example scenarios are not there: %s", error.message)
 
 
 async def _automate(rooms: Rooms) -> None:

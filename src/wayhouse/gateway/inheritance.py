@@ -17,7 +17,7 @@ from wayhouse.base.database import Database
 from wayhouse.gateway.assemble import Gateway
 from wayhouse.gateway.http_moving import HttpConnections
 from wayhouse.gateway.sockets import as_socket
-from wayhouse.gateway.things import CHILDREN, THINGS
+from wayhouse.gateway.things import CHILDREN, LINKS, THINGS
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.succession import heir
 from wayhouse.runtime.succession.children_part import ChildrenAdopter
@@ -26,7 +26,7 @@ from wayhouse.runtime.succession.rpc_part import RpcAdopter
 from wayhouse.runtime.succession.upgrade import Adopter, UpgradeFailedError
 
 GROUND, HTTP, RPC = "ground", "http", "rpc"
-KNOWN = frozenset({GROUND, "work", HTTP, THINGS, "disk", CHILDREN, RPC})
+KNOWN = frozenset({GROUND, "work", HTTP, THINGS, "disk", CHILDREN, LINKS, RPC})
 LOCK = "lock"
 FAREWELL_S = 2.0
 SELF_CALL_S = 3.0
@@ -45,8 +45,8 @@ class Inheritance:
     ) -> None:
         """Adopt what moves, and go on where the elder left off: calls at once, then changes. Raises `UpgradeFailedError`."""
         calls = RpcAdopter(rpc)
-        children = ChildrenAdopter()
-        adopters: dict[str, Adopter] = {HTTP: http, CHILDREN: children, RPC: calls}
+        children, links = ChildrenAdopter(), ChildrenAdopter()
+        adopters: dict[str, Adopter] = {HTTP: http, CHILDREN: children, LINKS: links, RPC: calls}
 
         async def call_self() -> None:
             await calls.call_self()
@@ -56,10 +56,11 @@ class Inheritance:
         calls.go_on()
         database.confirm()
         await gateway.rooms.bus.start(children.moved)
+        gateway.rooms.links.start(links.moved)
         await gateway.ledger.start()
 
     async def farewell(self) -> None:
-        """The elder has told the service manager who serves now, or is dead."""
+        """The elder has let go of everything and told the service manager who serves now, or is dead."""
         await self._heir.farewell(FAREWELL_S)
         self._heir.close()
 

@@ -27,7 +27,13 @@ from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
 from wayhouse.gateway import certificate, demo, serving, sockets
 from wayhouse.gateway.assemble import Gateway, assemble
-from wayhouse.gateway.control import GatewayControl, bus_processes, control_server, keeper_of
+from wayhouse.gateway.control import (
+    GatewayControl,
+    bus_processes,
+    control_server,
+    keeper_of,
+    links_process,
+)
 from wayhouse.gateway.firstboot import banner
 from wayhouse.gateway.heartbeat import beat
 from wayhouse.gateway.housekeeping import Housekeeping
@@ -39,7 +45,7 @@ from wayhouse.gateway.settings import Settings
 from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Disk, Ground, Http, Succession, Work
 from wayhouse.gateway.terminal import Terminal
-from wayhouse.gateway.things import CHILDREN
+from wayhouse.gateway.things import CHILDREN, LinksPart
 from wayhouse.host.drivers.shutdown import FakePower
 from wayhouse.runtime import process_table, systemd
 from wayhouse.runtime.async_server import AsyncServer
@@ -91,7 +97,8 @@ async def live(birth: Birth, env: MutableMapping[str, str], out: TextIO) -> None
 async def _live(birth: Birth, env: MutableMapping[str, str], out: TextIO, events: Events) -> None:
     async with contextlib.AsyncExitStack() as closing, Tasks() as tasks:
         machine = await _build(birth, env, events, tasks, closing)
-        async with machine.gateway.rooms.bus, control_server(machine.control) as rpc:
+        rooms = machine.gateway.rooms
+        async with rooms.bus, rooms.links, control_server(machine.control) as rpc:
             await Service(birth, machine, rpc, tasks, env, out).run()
 
 
@@ -134,7 +141,11 @@ async def _build(
         control=GatewayControl(
             paths.runtime,
             containers=gateway.engine.containers,
-            known=lambda: {**keeper_of(env), **bus_processes(gateway.rooms.bus)},
+            known=lambda: {
+                **keeper_of(env),
+                **bus_processes(gateway.rooms.bus),
+                **links_process(gateway.rooms.links),
+            },
         ),
         control_socket=listening.unix("control", paths.runtime / overview.SOCKET, 0o600),
     )
@@ -173,8 +184,10 @@ class Service:
         self._hear()
         await self._open()
         self._housekeeping.carry_on()
+        if self._birth.inheritance is not None:
+            await self._birth.inheritance.farewell()  # what the drivers want is free now
         self._machine.gateway.things.carry_on()
-        await self._tell_ready()
+        self._tell_ready()
         self._tasks.spawn(beat(self._env), name="heartbeat")
         if self._birth.is_demo:
             await demo.furnish(self._machine.gateway)
@@ -206,6 +219,7 @@ class Service:
             gateway.things.load()
             return
         gateway.things.load()
+        gateway.rooms.links.start()
         await gateway.rooms.bus.start()
         await gateway.ledger.start()
         await gateway.reconciler.sweep()
@@ -239,9 +253,8 @@ class Service:
         self._out.write(text)
         self._out.flush()
 
-    async def _tell_ready(self) -> None:
+    def _tell_ready(self) -> None:
         if self._birth.inheritance is not None:
-            await self._birth.inheritance.farewell()
             systemd.main_pid(self._env, os.getpid())
         self._machine.listening.store(self._env)  # now that the manager listens to this process
         systemd.ready(self._env)
@@ -264,6 +277,7 @@ class Service:
             machine.gateway.things,
             Disk(machine.database),
             *self._children(),
+            LinksPart(machine.gateway.rooms.links),
             ahead,
             RpcPart(self._rpc, ahead),
         )

@@ -22,17 +22,23 @@ from wayhouse.base.events import Events
 from wayhouse.base.tasks import Tasks
 from wayhouse.bus.service import Bus
 from wayhouse.devices import on_bus as devices_on_bus
+from wayhouse.devices.drivers.peers import NAME as PEERS
 from wayhouse.devices.on_bus import DeviceKeys
 from wayhouse.devices.service import Devices
+from wayhouse.gateway.far_devices import FarDevices
 from wayhouse.gateway.pictures import Pictures
 from wayhouse.gateway.scenario_sources import ScenarioSources
+from wayhouse.overlay.drivers.door import Door
+from wayhouse.overlay.drivers.link_child import LinkChild
+from wayhouse.overlay.service import Overlays
+from wayhouse.runtime.succession.children_part import ChildrenPart
 from wayhouse.runtime.succession.upgrade import Parcel, Phase
 
 if TYPE_CHECKING:  # its library is loaded only where there is MQTT
     from wayhouse.devices.drivers.mqtt_bridge import MqttBridge
 
 BUS_WAIT_S = 10.0
-THINGS, CHILDREN = "things", "children"
+THINGS, CHILDREN, LINKS = "things", "children", "links"
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +51,39 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True):
     sources: ScenarioSources
     clock: ClockSync
     pictures: Pictures
+    links: LinkChild
+    overlays: Overlays
+    far: FarDevices
+    door: Door
     mqtt: MqttBridge | None = None
+
+
+class LinksPart:
+    """A part of the upgrade: the process of the links runs on, if there is one by then."""
+
+    name = LINKS
+    phase = Phase.IN_HASTE
+
+    def __init__(self, links: LinkChild) -> None:
+        self._links = links
+        self._moved: ChildrenPart | None = None
+
+    async def rest(self, patience_s: float) -> None: ...
+
+    def pack(self) -> Iterable[Parcel]:
+        if self._links.supervisor is None:
+            return ()
+        self._moved = ChildrenPart(self._links.supervisor, LINKS)
+        return self._moved.pack()
+
+    def carry_on(self) -> None:
+        if self._moved is not None:
+            self._moved.carry_on()
+            self._moved = None
+
+    def let_go(self) -> None:
+        if self._moved is not None:
+            self._moved.let_go()
 
 
 class Things:
@@ -62,13 +100,19 @@ class Things:
         bus = rooms.bus
         self._device_keys = DeviceKeys(rooms.devices, events, bus.publish)
         self._cron_keys = CronOnBus(events, bus.publish, tasks)
-        bus.serve(devices_on_bus.services(rooms.devices, bus.hostname))
+        own = [
+            one for one in rooms.devices.drivers() if one != PEERS
+        ]  # those of peers come with the first overlay
+        bus.serve(devices_on_bus.services(rooms.devices, bus.hostname, own))
         bus.serve(automation_verbs.services(bus.hostname, rooms.crons, rooms.scenarios))
 
     def load(self) -> None:
-        """Before anybody can ask for, or add, what is on disk."""
+        """Before anybody can ask for, or add, what is on disk, or command a device."""
+        if self._is_upgrade:
+            self._rooms.devices.hold()
         self._rooms.crons.load()
         self._rooms.scenarios.load()
+        self._rooms.overlays.load()
 
     def carry_on(self) -> None:
         if self._working is None:
@@ -83,6 +127,7 @@ class Things:
         await rooms.scenarios.stop()
         await rooms.crons.stop()
         await rooms.clock.stop()
+        await rooms.links.rest()
         await self._cron_keys.stop()
         await rooms.devices.keep()
         await rooms.bus.rest()
@@ -91,14 +136,19 @@ class Things:
     def pack(self) -> Iterable[Parcel]:
         return ()
 
-    def let_go(self) -> None: ...
+    def let_go(self) -> None:
+        """The successor looks for devices as soon as this is done: pins, for one, cannot be had by two."""
+        self._rooms.devices.let_go()
 
     async def _work(self) -> None:
         rooms = self._rooms
         async with Tasks() as tasks:
             rooms.bus.go_on(tasks)
+            rooms.links.go_on()
             rooms.devices.start(tasks)
             self._device_keys.start(tasks)
+            tasks.spawn(rooms.door.run(), name="door")
+            tasks.spawn(rooms.far.run(), name="far-devices")
             if rooms.mqtt is not None:
                 rooms.mqtt.start(tasks)
             self._cron_keys.start()

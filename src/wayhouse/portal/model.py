@@ -82,6 +82,14 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     def automates(self) -> bool:
         return self.may(Right.AUTOMATE)
 
+    @property
+    def sees_overlays(self) -> bool:
+        return self.may(Right.SEE_OVERLAYS)
+
+    @property
+    def changes_overlays(self) -> bool:
+        return self.may(Right.CHANGE_OVERLAYS)
+
     def field(self, name: str, default: str = "") -> str:
         """The last value of a form field."""
         values = self.form.get(name)
@@ -125,6 +133,10 @@ def job_path(name: str, rest: str = "") -> str:
 
 def scenario_path(name: str, rest: str = "") -> str:
     return f"/scenarios/{quote(name, safe='')}{rest}"
+
+
+def overlay_path(name: str, rest: str = "") -> str:
+    return f"/overlay/{quote(name, safe='')}{rest}"
 
 
 def page_number(text: str | None) -> int:

@@ -7,7 +7,7 @@ every change checked, and only then the page runs. Errors are pages too. Every a
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -36,6 +36,7 @@ from wayhouse.chutes.service import Chutes
 from wayhouse.devices.service import Devices
 from wayhouse.host.service import Host
 from wayhouse.ledger.service import Ledger
+from wayhouse.overlay.service import Overlays
 from wayhouse.portal import request
 from wayhouse.portal.apps import AppList
 from wayhouse.portal.assets import PREFIX, Assets
@@ -52,6 +53,13 @@ from wayhouse.portal.pages.door import DoorPages
 from wayhouse.portal.pages.home import HomePages
 from wayhouse.portal.pages.install import InstallPages
 from wayhouse.portal.pages.jobs import JobPages
+from wayhouse.portal.pages.overlay import OverlayPages
+from wayhouse.portal.pages.overlay_members import OverlayMemberPages
+from wayhouse.portal.pages.overlay_netcheck import OverlayNetcheckPages
+from wayhouse.portal.pages.overlay_peer import OverlayPeerPages
+from wayhouse.portal.pages.overlay_rules import OverlayRulePages
+from wayhouse.portal.pages.overlay_setup import OverlaySetupPages
+from wayhouse.portal.pages.overlays import OverlayListPages
 from wayhouse.portal.pages.people import PeoplePages
 from wayhouse.portal.pages.reference import ReferencePages
 from wayhouse.portal.pages.scenario import ScenarioPages
@@ -90,7 +98,7 @@ class Area(Protocol):
 
 class Portal:
     """`describe` gives the OpenAPI document, `pictures` a camera's newest picture by the device's id, `session_s` is how long a session lasts, `log_file` the daemon's own log
-    (JSON lines), if there is one."""
+    (JSON lines), if there is one. Without `overlays` there are no pages about them."""
 
     def __init__(  # noqa: PLR0913 - the page shows something of every room
         self,
@@ -108,18 +116,19 @@ class Portal:
         crons: CronManager,
         scenarios: ScenarioManager,
         bus: Bus,
+        overlays: Overlays | None = None,
         log_file: Path | None = None,
     ) -> None:
         self._access = access
         self._chutes = chutes
         self._assets = Assets()
-        self._templates = Templates(self._assets, clock, version=version)
+        self._templates = Templates(self._assets, clock, version=version, has_overlays=overlays is not None)
         meters = Meters(chutes, clock)
         apps = AppList(chutes, ledger, meters)
         sources = SourceNames(devices, crons)
         areas: tuple[Area, ...] = (
             DoorPages(access, self._templates, session_s),
-            HomePages(apps, meters, ledger, host, Troubles(devices, scenarios), self._templates),
+            HomePages(apps, meters, ledger, host, Troubles(devices, scenarios), self._templates, overlays),
             InstallPages(chutes, self._templates),
             AppPages(apps, meters, chutes, ledger, self._templates),
             ConfigurePages(apps, chutes, self._templates),
@@ -136,6 +145,7 @@ class Portal:
             AccountPages(access, self._templates, session_s),
             PeoplePages(access, self._templates),
             ReferencePages(self._templates, describe),
+            *_overlay_areas(overlays, self._templates),
         )
         self._routes: Routes[Page] = Routes()
         for area in areas:
@@ -222,6 +232,20 @@ class Portal:
         if isinstance(error, TooManyRequestsError):
             answer = answer.with_header("retry-after", str(int(error.fields.get("retry_after_s", 1)) + 1))
         return answer
+
+
+def _overlay_areas(overlays: Overlays | None, templates: Templates) -> Iterable[Area]:
+    if overlays is None:
+        return ()
+    return (
+        OverlayListPages(overlays, templates),
+        OverlayPages(overlays, templates),
+        OverlayPeerPages(overlays, templates),
+        OverlayMemberPages(overlays, templates),
+        OverlayRulePages(overlays, templates),
+        OverlaySetupPages(overlays, templates),
+        OverlayNetcheckPages(overlays, templates),
+    )
 
 
 def _no_page(method: str, pages: Mapping[str, Page]) -> WayhouseError:

@@ -14,7 +14,7 @@ from wayhouse.base.clock import Clock
 from wayhouse.portal import formats, values
 from wayhouse.portal.assets import Assets
 from wayhouse.portal.icons import ICONS
-from wayhouse.portal.model import Answer, Visit, app_path, device_path, job_path, scenario_path
+from wayhouse.portal.model import Answer, Visit, app_path, device_path, job_path, overlay_path, scenario_path
 
 if TYPE_CHECKING:
     import jinja2
@@ -78,6 +78,7 @@ class Templates:
             "app_path": app_path,
             "device_path": device_path,
             "job_path": job_path,
+            "overlay_path": overlay_path,
             "scenario_path": scenario_path,
             "roles": [role.label for role in Role],
             **self._common,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from wayhouse.access import bus_keys
 from wayhouse.access.bus_keys import BusPeers, NoSuchPeerError, PeerExistsError
 from wayhouse.access.model import INTERNAL, UnsafeFileError
 from wayhouse.access.service import Access
-from wayhouse.base.errors import BadInputError, ConflictError
+from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError
 
 Flush = Callable[[], Awaitable[None]]
 PUBLIC = zmq.curve_keypair()[0].decode()
@@ -155,3 +156,28 @@ async def test_files_of_the_settings_are_used_but_not_made(access: Access, tmp_p
     assert "own-known" in os.listdir(tmp_path)
     await peers.remove(INTERNAL, "ann")
     assert [one.name for one in await peers.all()] == ["bob"]
+
+
+async def test_a_full_disk_lets_nobody_in_or_out(
+    peers: BusPeers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(UnavailableError, match="Free some space"):
+            peers.prepare()
+        with pytest.raises(UnavailableError, match="Free some space"):
+            await peers.server_key()
+    await peers.add(INTERNAL, "ann")
+    before = peers.credentials.read_bytes(), peers.secret_key.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(UnavailableError, match="Nothing was changed"):
+            await peers.add(INTERNAL, "bob")
+        with pytest.raises(UnavailableError, match="Nothing was changed"):
+            await peers.remove(INTERNAL, "ann")
+        await peers.server_key()
+    assert (peers.credentials.read_bytes(), peers.secret_key.read_bytes()) == before
+    assert sorted(os.listdir(tmp_path / "keys")) == ["bus-peers", "bus-secret", "jwt-secret"]

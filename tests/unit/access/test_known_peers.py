@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,11 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.parts.small_disk import on_a_small_disk
 from wayhouse.access import known_peers
 from wayhouse.access.known_peers import KnownPeers, is_key
 from wayhouse.access.model import UnsafeFileError
+from wayhouse.base.errors import UnavailableError
 
 PUBLIC = zmq.curve_keypair()[0].decode()
 PEERS = KnownPeers(curve={PUBLIC: "ann"}, plain={"bob": "tell-nobody"}, plain_sha256={"eve": "ab" * 32})
@@ -90,3 +94,57 @@ def test_any_text_is_a_key_or_not(text: str) -> None:
 
 def test_made_keys_are_keys() -> None:
     assert all(is_key(half.decode()) for _ in range(20) for half in zmq.curve_keypair())
+
+
+def full(*_args: object, **_named: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("at", ["os.open", "os.fsync", "pathlib.Path.rename"])
+def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    path = tmp_path / "peers"
+    known_peers.write(path, PEERS)
+    with monkeypatch.context() as patch:
+        patch.setattr(at, full)
+        with pytest.raises(UnavailableError, match=r"No space left.*Free some space.*Nothing was changed"):
+            known_peers.write(path, KnownPeers())
+    assert known_peers.read(path) == PEERS
+    assert os.listdir(tmp_path) == ["peers"]
+
+
+def test_what_is_in_force_is_not_said_to_have_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The new file is in its place already when the folder is synced."""
+    real = os.fsync
+
+    def full_for_folders(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            full()
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", full_for_folders)
+    known_peers.write(tmp_path / "peers", PEERS)
+    assert known_peers.read(tmp_path / "peers") == PEERS
+    assert "power" in caplog.text
+
+
+def test_a_disk_that_really_is_full(tmp_path: Path) -> None:
+    said = on_a_small_disk(
+        """
+from wayhouse.access import known_peers
+from wayhouse.access.known_peers import KnownPeers
+known_peers.write(disk / "peers", KnownPeers(plain={"ann": "x"}))
+fill()
+try: known_peers.write(disk / "peers", KnownPeers(plain={"ann": "x" * 9000}))
+except Exception as error: print(type(error).__name__, error)
+print(known_peers.read(disk / "peers").plain, names(disk))
+filler.unlink()
+known_peers.write(disk / "peers", KnownPeers())
+print(known_peers.read(disk / "peers").plain, names(disk))
+""",
+        str(tmp_path),
+    )
+    first, *rest = said.splitlines()
+    assert first.startswith("UnavailableError")
+    assert rest == ["{'ann': 'x'} ['peers']", "{} ['peers']"]

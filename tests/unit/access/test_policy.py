@@ -42,6 +42,8 @@ PEOPLE = [
     (Right.COMMAND_DEVICES, None, None, {U, T, A, OWN}),
     (Right.CHANGE_DEVICES, None, None, {A, OWN}),
     (Right.AUTOMATE, None, None, {A, OWN}),
+    (Right.SEE_OVERLAYS, None, None, {U, T, A, OWN}),
+    (Right.CHANGE_OVERLAYS, None, None, {A, OWN}),
 ]
 
 
@@ -73,6 +75,8 @@ TOKENS = [
     (Right.COMMAND_DEVICES, None, False),
     (Right.CHANGE_DEVICES, None, False),
     (Right.AUTOMATE, None, False),
+    (Right.SEE_OVERLAYS, None, False),
+    (Right.CHANGE_OVERLAYS, None, False),
 ]
 
 

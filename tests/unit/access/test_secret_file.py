@@ -1,11 +1,14 @@
+import errno
 import os
 import re
 import threading
 
 import pytest
 
+from tests.parts.small_disk import on_a_small_disk
 from wayhouse.access import secret_file
 from wayhouse.access.model import UnsafeFileError
+from wayhouse.base.errors import UnavailableError
 
 
 def test_made_once_and_for_the_daemon_alone(tmp_path):
@@ -67,3 +70,42 @@ def test_a_secret_of_another_form(tmp_path):
     (tmp_path / "pin").write_text("12x4")
     with pytest.raises(UnsafeFileError, match=r"does not hold four digits.*all doors change"):
         secret_file.read_or_create(tmp_path / "pin", numbers)
+
+
+def full(*_args, **_named):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("at", ["os.fsync", "os.link", "pathlib.Path.mkdir"])
+def test_a_full_disk_leaves_no_secret_and_a_later_one_is_whole(tmp_path, monkeypatch, at):
+    path = tmp_path / "keys" / "jwt-secret"
+    with monkeypatch.context() as patch:
+        patch.setattr(at, full)
+        with pytest.raises(
+            UnavailableError, match=r"jwt-secret cannot be written.*No space left.*Free some space"
+        ):
+            secret_file.read_or_create(path)
+    assert [one.name for one in tmp_path.rglob("*") if one.is_file()] == []
+    assert len(secret_file.read_or_create(path)) == 64
+
+
+def test_a_disk_that_really_is_full(tmp_path):
+    said = on_a_small_disk(
+        """
+from wayhouse.access import secret_file
+from wayhouse.access.bus_keys import SECRET
+old = secret_file.read_or_create(disk / "old")
+fill()
+assert secret_file.read_or_create(disk / "old") == old
+try: secret_file.read_or_create(disk / "new", SECRET)
+except Exception as error: print(type(error).__name__, error)
+print(names(disk))
+filler.unlink()
+print(len(secret_file.read_or_create(disk / "new", SECRET)), names(disk))
+""",
+        str(tmp_path),
+    )
+    first, second, third = said.splitlines()
+    assert first.startswith("UnavailableError")
+    assert "Free some space" in first
+    assert (second, third) == ("['old']", "40 ['new', 'old']")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.small_disk import on_a_small_disk
 from wayhouse.base.errors import PermanentError
 from wayhouse.bus.clone_store import CloneStore
 
@@ -61,3 +62,55 @@ def test_a_file_in_use_or_of_a_newer_version_is_left_alone(
     with pytest.raises(PermanentError):
         CloneStore(tmp_path)
     assert not (tmp_path / "clone.damaged").exists()
+
+
+def test_a_new_file_on_a_full_disk_says_so_and_is_made_later(tmp_path: Path) -> None:
+    said = on_a_small_disk(
+        """
+from wayhouse.bus.clone_store import CloneStore
+fill()
+try: CloneStore(disk / "clone.db")
+except Exception as error: print(type(error).__name__, error)
+filler.unlink()
+store = CloneStore(disk / "clone.db")
+store.write({b"/a": b"1"}, 1)
+print(dict(store.items()), names(disk))
+""",
+        str(tmp_path),
+    )
+    assert said.startswith("UnavailableError The keys of the clone")
+    assert "Free some space" in said
+    assert said.endswith("{b'/a': b'1'} ['clone.db', 'clone.db-wal']\n")
+
+
+def test_an_old_file_on_a_full_disk_is_read_and_stays_whole(tmp_path: Path) -> None:
+    said = on_a_small_disk(
+        """
+import sqlite3
+from wayhouse.bus.clone_store import CloneStore
+store = CloneStore(disk / "clone.db")
+store.write({b"/a": b"1", b"/b": b"2"}, 7)
+store.close()
+fill()
+for _ in range(3):
+    store = CloneStore(disk / "clone.db")
+    try: store.write({b"/a": b"", b"/b": b"x" * 9000, b"/c": b"y" * 9000}, 8)
+    except sqlite3.Error as error: print(error)
+    print(dict(store.items()), store.sequence())
+    store.close()
+filler.unlink()
+store = CloneStore(disk / "clone.db")
+store.write({b"/a": b"", b"/c": b"3"}, 8)
+print(dict(store.items()), store.sequence(), names(disk))
+""",
+        str(tmp_path),
+    )
+    full = "database or disk is full\n{b'/a': b'1', b'/b': b'2'} 7\n"
+    assert said == full * 3 + "{b'/b': b'2', b'/c': b'3'} 8 ['clone.db', 'clone.db-wal']\n"
+
+
+def test_what_is_to_be_deleted_is_only_what_is_there(tmp_path: Path) -> None:
+    store = CloneStore(tmp_path / "clone.db")
+    store.write({b"/a": b"1"}, 1)
+    assert store.needed({b"/a": b"", b"/b": b"", b"/c": b"3"}) == {b"/a": b"", b"/c": b"3"}
+    store.close()

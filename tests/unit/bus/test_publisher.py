@@ -1,6 +1,6 @@
 """The key/value clients against a real server in a process of its own, and peers written from RFC 12 alone."""
 
-# covers: bus/drivers/clone_sockets.py, bus/drivers/subscriber_sockets.py, bus/drivers/waker.py
+# covers: bus/publishing.py, bus/drivers/clone_sockets.py, bus/drivers/subscriber_sockets.py, bus/drivers/waker.py
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from wayhouse.base.errors import UnavailableError
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
 from wayhouse.bus.kvmsg import Form
 from wayhouse.bus.model import EndpointError
-from wayhouse.bus.publisher import KvPublisherClient, KvSubscriberClient, subtree_path, update_frames
+from wayhouse.bus.publisher import KvPublisherClient, KvSubscriberClient
+from wayhouse.bus.publishing import subtree_path, update_frames
 from wayhouse.bus.subscriber import Patience
 
 LONG_S = 30.0

@@ -63,6 +63,15 @@ async def test_a_call_and_a_service_of_this_process(bus: Bus) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_an_answer_that_looks_like_a_refusal_of_the_broker_is_an_answer(bus: Bus) -> None:
+    async def tell(_: Frames) -> list[bytes]:
+        return [b"temperature: 21", OK]
+
+    bus.serve({"localhost.tell": tell})
+    async with asyncio.timeout(20):
+        assert await bus.ask("localhost.tell", [b"x"], uuid=os.urandom(16)) == [b"temperature: 21", OK]
+
+
 async def test_a_durable_request_is_done_once_however_often_it_is_asked(bus: Bus) -> None:
     done: list[bytes] = []
 

@@ -60,7 +60,11 @@ def test_a_call(cli, tmp_path):
 
 
 def test_nobody_answers(cli):
-    result = cli("bus", "call", "localhost.nobody", "x", "--timeout", 0.2)
+    result = cli("bus", "call", "localhost.shuot", "x", "--timeout", 50)
+    assert (result.code, result.out) == (1, "")
+    assert "localhost.shout" in result.err
+    assert "--wait" in result.err
+    result = cli("bus", "call", "localhost.nobody", "x", "--timeout", 0.2, "--wait")
     assert (result.code, result.out) == (1, "")
     assert "wayhouse bus services" in result.err
 

@@ -1,11 +1,7 @@
 """What is worked out between two looks at the bus."""
 
-import io
-
 from wayhouse.bus.overview import BrokerFigures, BusOverview, BusProcess, CloneFigures, ServiceFigures
-from wayhouse.cli import bus_top
 from wayhouse.cli.bus_top import compare, compared, lines
-from wayhouse.cli.screen import Screen
 
 
 def look(uptime_s=10.0, sequence=9, *, done=100, queued=0, requests=1000, ready=True):
@@ -67,19 +63,3 @@ def test_nothing_is_there():
     assert away[0].startswith("Away: bus.")
     nothing = BusOverview(endpoints={}, processes=[])
     assert lines(compare(None, nothing), bar="#")[-1] == "No services."
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-class Session:
-    def __init__(self):
-        self.screen = Screen(out=Terminal(), err=Terminal(), env={"TERM": "xterm"})
-
-
-def test_it_is_drawn_on_a_terminal():
-    session = Session()
-    bus_top._draw(session, compared([look(), look(12.0, done=150)]))
-    assert "25.0" in session.screen.out.getvalue()

@@ -1,3 +1,7 @@
+import io
+import json
+import sys
+import threading
 import time
 
 import pytest
@@ -49,3 +53,43 @@ def test_the_log(device):
     assert "power = true" in lines[-2]
     assert "attic" in lines[-1]
     assert [one["kind"] for one in device("log", "lamp", "--tail", 2, "--json").json] == ["command", "moved"]
+
+
+class Output(io.StringIO):
+    """Tells when a text has been written."""
+
+    def __init__(self, *awaited):
+        super().__init__()
+        self.seen = {text: threading.Event() for text in awaited}
+
+    def write(self, text):
+        for awaited, event in self.seen.items():
+            if awaited in text:
+                event.set()
+        return super().write(text)
+
+
+@pytest.mark.parametrize("words", [("-f",), ("--follow", "--json")])
+def test_following_the_log_shows_what_comes_and_ends_with_the_device(device, house, monkeypatch, words):
+    device("set", "lamp", "power", "on")
+    house.do(house.devices.command("lamp", "power", value=True, who="ann"))
+    output = Output("ann", "bob")
+
+    def go_on():
+        assert output.seen["ann"].wait(20)
+        house.do(house.devices.command("lamp", "power", value=False, who="bob"))
+        assert output.seen["bob"].wait(20)
+        house.do(house.devices.delete("lamp"))
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    monkeypatch.setattr(sys, "stdout", output)
+    result = device("log", *words, "lamp", "--tail", 1)
+    thread.join()
+    assert result.code == 0
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 2
+    if "--json" in words:
+        assert [json.loads(line)["who"] for line in lines] == ["ann", "bob"]
+    else:
+        assert "command: power = true (ann)" in lines[0]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wayhouse.cli.figures import count, moment, size, span
+from wayhouse.cli.figures import count, moment, seconds_of, size, span
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,25 @@ def test_counts():
 @given(st.floats())
 def test_no_moment_breaks_it(value):
     moment(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("1.5h", 5400),
+        ("7d", 604_800),
+        ("2w", 1_209_600),
+        ("", None),
+        ("d", None),
+        ("-1d", None),
+        ("²d", None),
+    ],
+)
+def test_spans_are_read(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@given(st.text())
+def test_any_text_is_a_span_or_none(text):
+    assert (seconds_of(text) or 0.0) >= 0.0

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from wayhouse.cli.live import live_line
+from wayhouse.cli.live import draw, live_line
 from wayhouse.cli.screen import Screen
 
 
@@ -40,3 +40,10 @@ def test_json_shows_no_steps():
     with live_line(Screen(json=True, out=io.StringIO(), err=err)) as line:
         line.step("Building", "0 s")
     assert err.getvalue() == ""
+
+
+def test_pages_take_each_others_place(terminal):
+    screen = Screen(out=terminal, err=terminal, env={"TERM": "xterm"})
+    draw(screen, [["first", "page"], ["[bold]second\x1b[31m"]])
+    drawn = terminal.getvalue()
+    assert drawn.index("first") < drawn.index("[bold]second\\x1b[31m")

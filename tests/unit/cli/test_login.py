@@ -45,7 +45,7 @@ def test_a_wrong_password_is_4_and_saves_nothing(bare, gateway):
 
 
 def test_a_one_time_code(bare, gateway):
-    link = bare("--data", gateway.base, "link", "--json").json
+    link = bare("--data", gateway.base, "sign-in", "--json").json
     assert link["url"] == gateway.http + link["path"]
     code = link["path"].partition("code=")[2]
     assert bare("login", gateway.http, "--code", code).code == 0
@@ -133,4 +133,4 @@ def test_nobody_there_is_3(bare, free_port):
 
 def test_who_one_is(cli):
     assert "owner" in cli("whoami").out
-    assert "/sign-in?code=" in cli("link").out
+    assert "/sign-in?code=" in cli("sign-in").out

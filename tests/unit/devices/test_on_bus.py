@@ -54,11 +54,15 @@ def catch_up(facts):
 
 
 def test_the_names_of_the_services(devices):
-    assert sorted(services(devices, "gw")) == ["gw.fake.devices", "gw.fake.mmi", "gw.fake.statistics"]
+    assert sorted(services(devices, "gw", devices.drivers())) == [
+        "gw.fake.devices",
+        "gw.fake.mmi",
+        "gw.fake.statistics",
+    ]
 
 
 async def test_the_manuals_discovery_ends_with_every_value(devices):
-    handlers = services(devices, "here")
+    handlers = services(devices, "here", devices.drivers())
     values = {}
     for name in (one for one in handlers if one.endswith(".devices")):
         listed, status = await handlers[name]([b"list_keys"])
@@ -77,7 +81,7 @@ async def test_who_knows_the_broker_alone_finds_every_value(devices, tmp_path, p
     try:
         async with contextlib.AsyncExitStack() as stack:
             tasks = await stack.enter_async_context(Tasks())
-            for name, handler in services(devices, "here").items():
+            for name, handler in services(devices, "here", devices.drivers()).items():
                 worker = AsyncMajorDomoWorker(broker.address, name)
                 await stack.enter_async_context(worker)
                 tasks.spawn(worker.serve(handler), name=name)
@@ -97,7 +101,7 @@ async def test_who_knows_the_broker_alone_finds_every_value(devices, tmp_path, p
 
 
 async def test_how_a_driver_is(devices, fake, monkeypatch):
-    mmi = services(devices, "here")["here.fake.mmi"]
+    mmi = services(devices, "here", devices.drivers())["here.fake.mmi"]
     assert await mmi([b"status"]) == [b"200"]
     assert await mmi([b"other"]) == await mmi([]) == [b"501"]
 
@@ -110,7 +114,7 @@ async def test_how_a_driver_is(devices, fake, monkeypatch):
 
 
 async def test_statistics(devices):
-    ask = services(devices, "here")["here.fake.statistics"]
+    ask = services(devices, "here", devices.drivers())["here.fake.statistics"]
     told, status = await ask([b"all"])
     found = {key: one["value"] for key, one in json.loads(told).items()}
     assert status == b"200"
@@ -178,4 +182,4 @@ def test_keys():
 
 
 async def test_without_drivers_there_is_nothing(database, events, clock):
-    assert services(Devices(database, events, clock), "here") == {}
+    assert services(Devices(database, events, clock), "here", ()) == {}

@@ -259,3 +259,25 @@ async def test_what_devices_say_unasked(database, events, clock):
     assert devices.get("hall").reason == "It is asleep."
     await server.round()
     assert devices.get("hall").is_available, "what is seen again after it was gone is back"
+
+
+async def test_who_comes_before_the_first_look_waits_for_it_or_not_for_ever(server):
+    await server.round()
+    for ending in (server.scan, None):
+        server.hold()
+        reading = asyncio.create_task(server.read(device(server), "value"))
+        await asyncio.sleep(0)
+        assert not reading.done()
+        if ending is not None:
+            await ending()
+        assert await asyncio.wait_for(reading, 5) > 0
+
+
+async def test_a_look_that_fails_holds_nobody_up(server, moody):
+    await server.round()
+    server.hold()
+    writing = asyncio.create_task(server.write(device(server, "lamp"), "power", True))
+    await asyncio.sleep(0)
+    moody.trouble = UnavailableError("broken")
+    await server.scan()
+    await asyncio.wait_for(writing, 5)

@@ -243,3 +243,17 @@ async def test_what_waits_is_kept_when_asked_and_at_the_end(devices, database, c
     devices.close()
     await database.write(lambda _: None)
     assert database.read(journal)[0][0] == before + 1
+
+
+def test_the_drivers_are_let_go_once(database, events, clock):
+    closed = []
+
+    class Counting(FakeDriver):
+        def close(self):
+            closed.append(self.name)
+
+    devices = Devices(database, events, clock, [Counting()], hostname="here")
+    devices.let_go()
+    assert closed == ["fake"]
+    devices.close()
+    assert closed == ["fake"]

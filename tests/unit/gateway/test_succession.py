@@ -26,7 +26,7 @@ from wayhouse.gateway.inheritance import GROUND, HTTP, KNOWN, LOCK
 from wayhouse.gateway.listeners import server
 from wayhouse.gateway.sockets import Sockets
 from wayhouse.gateway.succession import Disk, Ground, Http, Succession, Work, _Story, command
-from wayhouse.gateway.things import CHILDREN, Things
+from wayhouse.gateway.things import CHILDREN, LinksPart, Things
 from wayhouse.ledger.model import INTERNAL
 from wayhouse.runtime.async_server import AsyncServer
 from wayhouse.runtime.succession.rpc_part import RpcAhead, RpcPart
@@ -408,4 +408,13 @@ async def test_the_parts_are_those_that_a_successor_knows(tmp_path: Path) -> Non
     assert list(http.pack()) == []
     http.carry_on()
     http.let_go()
-    assert {http.name, Work.name, Things.name, Disk.name, Ground.name, CHILDREN, "rpc"} == set(KNOWN)
+    assert {
+        http.name,
+        Work.name,
+        Things.name,
+        Disk.name,
+        Ground.name,
+        CHILDREN,
+        LinksPart.name,
+        "rpc",
+    } == set(KNOWN)

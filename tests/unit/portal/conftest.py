@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.parts.overlay_portal import OverlayPortal, overlay_portal
 from tests.unit.portal.browser import Browser
 from wayhouse.access.model import AccessSettings, Identity, Role
 from wayhouse.automation.runs import RunChanged
@@ -160,3 +161,27 @@ async def scenarios(house: House) -> AsyncIterator[ScenarioManager]:
     found.start()
     yield found
     await found.stop()
+
+
+class InOverlay:
+    """The house in the overlay `home`; `admin` and `user` are signed in."""
+
+    def __init__(self, house: House, parts: OverlayPortal) -> None:
+        self.house, self.parts, self.lab = house, parts, parts.lab
+        self.overlays, self.links = parts.lab.overlays, parts.lab.links
+
+    async def start(self) -> None:
+        self.admin = await self.parts.sign_in(self.stranger())
+        self.user = await self.parts.sign_in(self.stranger(), "uli", Role.USER)
+
+    def stranger(self) -> Browser:
+        return Browser(self.parts.portal, ORIGIN, {"origin": ORIGIN})
+
+
+@pytest.fixture
+async def in_overlay(house: House, tmp_path: Path) -> AsyncIterator[InOverlay]:
+    async with overlay_portal(house.gateway, tmp_path / "overlay") as parts:
+        one = InOverlay(house, parts)
+        await one.start()
+        await parts.found()
+        yield one

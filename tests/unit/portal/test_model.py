@@ -14,6 +14,7 @@ from wayhouse.portal.model import (
     device_path,
     job_path,
     local_path,
+    overlay_path,
     page_number,
     redirect,
     scenario_path,
@@ -65,6 +66,7 @@ def test_paths_of_things():
     assert device_path("abc", "/log") == "/devices/abc/log"
     assert job_path("a b/c") == "/jobs/a%20b%2Fc"
     assert scenario_path("x", "/runs/1") == "/scenarios/x/runs/1"
+    assert overlay_path("a/b", "/rules") == "/overlay/a%2Fb/rules"
 
 
 @pytest.mark.parametrize(("text", "number"), [(None, 1), ("", 1), ("0", 1), ("-2", 1), ("7", 7), ("²", 1)])

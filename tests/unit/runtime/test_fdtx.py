@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import threading
@@ -25,6 +26,7 @@ def ends(tmp_path):
 
 
 def open_fds() -> int:
+    gc.collect()  # or those of a test before might go meanwhile
     return len(os.listdir("/proc/self/fd"))
 
 

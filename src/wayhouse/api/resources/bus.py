@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wayhouse.access.policy import Right
 from wayhouse.api import wire
 from wayhouse.api import wire_bus as words
-from wayhouse.api.resources.bus_asking import NoAnswerError, RequestFailedError
+from wayhouse.api.resources.bus_asking import LOOK_S, NoAnswerError, RequestFailedError
 from wayhouse.api.resources.bus_keys import BusKeys
 from wayhouse.api.resources.bus_pulse import Pulse
 from wayhouse.api.resources.bus_store import BusStore
@@ -33,7 +33,6 @@ BUS = "/api/v1/bus"
 KEYS = BUS + "/keys"
 STORE = BUS + "/store"
 STORED = STORE + "/{service}/{section}/{key}"
-LOOK_S = 5.0
 MOST_REQUESTS = 1000
 MOST_NAME = 255
 _STATUS = re.compile(rb"[1-5][0-9]{2}")
@@ -69,6 +68,8 @@ class BusResource(BusKeys, BusStore):
         if order.durable:
             found = await self._durable(order, frames)
         else:
+            if not order.wait:
+                await self.demand_served(order.service)
             reply = await self.ask(order.service, frames, timeout_s=order.timeout_s, once=order.once)
             found = words.CallReply(
                 reply=words.pieces(reply), status=status_of(order.service, reply), took_s=0.0

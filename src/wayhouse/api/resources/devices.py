@@ -14,6 +14,7 @@ import msgspec
 from wayhouse.access.model import Identity
 from wayhouse.access.policy import Right, demand, permits
 from wayhouse.api import wire_devices as wire
+from wayhouse.api.resources.device_log import MOST_LOG, LogStream
 from wayhouse.api.table import Call, Channel, Frames, Incoming, Reply, Rows, endpoint
 from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError, NotFoundError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:  # the command line reads the tables of rows, and should not l
 DEVICES = "/api/v1/devices"
 DEVICE = DEVICES + "/{device}"
 COMMAND = DEVICE + "/commands/{command}"
-MOST_LOG = 500
 _GATEWAYS_OWN = {"config", "poll", "log"}
 """Commands that read or change the config, whoever asks for them by whichever way."""
 
@@ -107,6 +107,12 @@ class DeviceResource:
     async def log(self, call: Call) -> list[LogEntry]:
         limit = call.query_number("limit", 100, most=MOST_LOG) or 0
         return self._devices.log(call.path["device"], limit=limit, before=call.query_number("before"))
+
+    async def follow_log(self, call: Call, incoming: Incoming) -> Frames:
+        """Coming back, `tail` does not count."""
+        stream = LogStream(self._devices, self._devices.get(call.path["device"]).id)
+        tail = call.query_number("tail", 50, most=MOST_LOG) or 0
+        return stream.frames(self._events, stream.begin(tail, incoming.resume))
 
     async def picture(self, call: Call) -> Reply:
         device = self._devices.get(call.path["device"])
@@ -221,6 +227,10 @@ FOLLOW = Channel(
     path="/ws/devices", right=_SEE, summary="All devices, then their values and changes as they come",
     opener=_R.follow, frame=wire.DeviceFrame,
 )  # fmt: skip
+FOLLOW_LOG = Channel(
+    path="/ws/devices/{device}/log", right=_SEE, summary="Its log: the last `?tail=50` entries, then those that come",
+    opener=_R.follow_log, frame=LogEntry, resumes=True,
+)  # fmt: skip
 
 ROWS: Rows = (
     LIST,
@@ -237,4 +247,5 @@ ROWS: Rows = (
     DRIVERS,
     AREAS,
     FOLLOW,
+    FOLLOW_LOG,
 )

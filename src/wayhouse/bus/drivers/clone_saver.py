@@ -1,11 +1,12 @@
 """Keeps the clone's keys on disk: what changed is written now and then, by a thread of its own.
 
 Called by `server`, whose loop it is a part of. Rules: the loop never waits for the disk; what the disk does not take is tried again with
-the next batch; at an orderly end all is written, while a crash loses the changes of the last `every_s` seconds.
+the next batch, costs no more memory than the clone and the file have keys, and is told once; at an orderly end all is written, while a crash loses the changes of the last `every_s` seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -28,6 +29,7 @@ class CloneSaver:
         self._every_s = every_s
         self._at = now + every_s
         self._failed: dict[bytes, bytes] = {}
+        self._is_failing = False
         self._thread: threading.Thread | None = None
 
     def sockets(self) -> list[zmq.Socket[bytes]]:
@@ -68,9 +70,21 @@ class CloneSaver:
         try:
             self._store.write(batch, sequence)
         except sqlite3.Error as error:
-            log.error(  # noqa: TRY400 - it says what to do, a trace does not
-                "the keys of the clone cannot be written (%s); free space on %s",
+            self._keep(batch, error)
+        else:
+            if self._is_failing:
+                log.info("the keys of the clone are written again")
+            self._is_failing = False
+
+    def _keep(self, batch: dict[bytes, bytes], error: sqlite3.Error) -> None:
+        """For the next try, without the keys that came and went meanwhile."""
+        self._failed = batch
+        with contextlib.suppress(sqlite3.Error):
+            self._failed = self._store.needed(batch)
+        if not self._is_failing:
+            log.error(
+                "the keys of the clone cannot be written (%s) and are tried again; free space on %s",
                 error,
                 self._store.path.parent,
             )
-            self._failed = batch
+        self._is_failing = True

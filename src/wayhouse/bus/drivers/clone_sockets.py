@@ -6,6 +6,7 @@ Rules: no call blocks, each handles a bounded batch; nothing is decided here.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket as sockets
@@ -19,7 +20,7 @@ from wayhouse.base.clock import SystemClock
 from wayhouse.bus.clone import Clone, Limits, Refused, Stalled
 from wayhouse.bus.clone_store import CloneStore
 from wayhouse.bus.drivers import listening
-from wayhouse.bus.drivers.frames import AnySocket, drain, send
+from wayhouse.bus.drivers.frames import AnySocket, drain, send_all, send_many
 from wayhouse.bus.drivers.zap import Security
 from wayhouse.bus.kvmsg import MAX_KEY_BYTES, MAX_PROPERTIES_BYTES, Form
 from wayhouse.bus.model import COLLECTOR_PORT, PUBLISHER_PORT, SNAPSHOT_PORT, EndpointError
@@ -167,23 +168,22 @@ class CloneSockets:
         return bound
 
     def _publish(self) -> None:
-        publisher = self._publisher
-        for frames in self.clone.outbox():
-            send(publisher, frames)
+        if out := self.clone.outbox():
+            send_all(self._publisher, out)
 
     def _send_piece(self, stream: Stream, now: float) -> None:
-        sent, is_full = 0, False
-        try:
-            for frames in stream.piece():
-                if not send(self._snapshot, frames):
-                    is_full = True
-                    break
-                sent += 1
-        except LookupError:
-            self.clone.snapshots.drop(stream.identity)
-        stream.sent(sent, now)
-        if is_full:
+        """As much of it as its peer's pipe takes; one that has gone gets no more."""
+        messages = stream.piece()
+        missed = send_many(self._snapshot, messages, 0)
+        if missed is None:
+            stream.sent(len(messages), now)
+            return
+        place, why = missed
+        stream.sent(place, now)
+        if why == errno.EAGAIN:
             stream.blocked(now)
+        else:
+            self.clone.snapshots.drop(stream.identity)
 
     def _report(self) -> None:
         for event in self.clone.events():

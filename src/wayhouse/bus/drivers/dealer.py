@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import zmq
 
 from wayhouse.bus.commands import Command, Open
-from wayhouse.bus.drivers.frames import AnySocket, send
+from wayhouse.bus.drivers.frames import AnySocket, send_all
 from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.model import EndpointError
 
@@ -49,15 +49,23 @@ class Dealer:
         self._swap(new, 0)
 
     def perform(self, commands: Iterable[Command]) -> None:
+        messages: list[list[bytes]] = []
         for command in commands:
             if isinstance(command, Open):
+                self._send(messages)
+                messages = []
                 self.open()
-            elif self.socket is not None:
-                send(self.socket, command.frames)
+            else:
+                messages.append(command.frames)
+        self._send(messages)
 
     def close(self, *, farewell_ms: int = FAREWELL_MS) -> None:
         """What was sent has that long to leave, while the context ends."""
         self._swap(None, farewell_ms)
+
+    def _send(self, messages: list[list[bytes]]) -> None:
+        if messages and self.socket is not None:
+            send_all(self.socket, messages)
 
     def _swap(self, new: AnySocket | None, linger_ms: int) -> None:
         old, self.socket = self.socket, new

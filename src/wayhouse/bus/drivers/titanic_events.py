@@ -14,7 +14,7 @@ import zmq
 from wayhouse.base.codec import encode_json
 from wayhouse.bus.keys import NO_KEYS, Keys
 from wayhouse.bus.kvmsg import Form
-from wayhouse.bus.publisher import push_socket, update_frames
+from wayhouse.bus.publishing import push_socket, update_frames
 from wayhouse.bus.titanic_records import WHAT, Revision
 
 SUBTREE = "event/titanic.store"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,30 +39,28 @@ def media_of(data: bytes) -> str:
 
 
 class Pictures:
-    """All calls block for as long as the disk does."""
+    """All calls block for as long as the disk does, and may come from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._one_at_a_time = threading.Lock()
 
     def keep(self, camera: str, data: bytes, time: float, *, limit: int) -> Picture:
         """Beside those that are there; the oldest beyond `limit` go. Raises `UnavailableError`."""
         media = media_of(data)
         ending = next(ending for ending, one in MEDIA.items() if one == media)
         folder = self._of(camera)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            number = max([int(time * 1000), *(int(one.stem) + 1 for one in self._files(camera)[-1:])])
-            whole = folder / f"{number:015d}.{ending}"
-            partial = whole.with_suffix(_PARTIAL)
+        with self._one_at_a_time:
             try:
-                partial.write_bytes(data)
-                partial.rename(whole)
-            except OSError:
-                partial.unlink(missing_ok=True)
-                raise
-        except OSError as error:
-            raise UnavailableError(f"The picture cannot be kept in {folder}: {error.strerror}.") from error
-        self._drop_old(camera, limit)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._drop_partial(camera)
+                number = max([int(time * 1000), *(int(one.stem) + 1 for one in self._files(camera)[-1:])])
+                _write(folder / f"{number:015d}.{ending}", data)
+            except OSError as error:
+                raise UnavailableError(
+                    f"The picture cannot be kept in {folder}: {error.strerror}. Free some space, or see to the folder."
+                ) from error
+            self._drop_old(camera, limit)
         return Picture(time, len(data), media)
 
     def read(self, camera: str) -> tuple[bytes, str]:
@@ -82,5 +82,25 @@ class Pictures:
 
     def _drop_old(self, camera: str, limit: int) -> None:
         with contextlib.suppress(OSError):
-            for file in [*self._files(camera)[:-limit], *self._of(camera).glob(f"*{_PARTIAL}")]:
+            for file in self._files(camera)[:-limit]:
                 file.unlink(missing_ok=True)
+
+    def _drop_partial(self, camera: str) -> None:
+        """Left by a crash; gone before another is written, since it may be what fills the disk."""
+        for file in self._of(camera).glob(f"*{_PARTIAL}"):
+            file.unlink(missing_ok=True)
+
+
+def _write(whole: Path, data: bytes) -> None:
+    """Synced before it gets its name: a power cut must not leave a name without its picture."""
+    partial = whole.with_suffix(_PARTIAL)
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(whole)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise

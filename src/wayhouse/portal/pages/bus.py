@@ -13,7 +13,8 @@ from wayhouse.bus.model import Frames, NoReplyError
 from wayhouse.bus.overview import DurableRequests
 from wayhouse.bus.service import Bus
 from wayhouse.portal.bus_keys import browse, folder_path, frame_text
-from wayhouse.portal.model import Answer, Page, Visit
+from wayhouse.portal.bus_services import everything, listed
+from wayhouse.portal.model import Answer, Page, Visit, page_number
 from wayhouse.portal.templates import Templates
 
 ASK_S = 5.0
@@ -107,15 +108,20 @@ class BusPages:
             template,
             visit,
             overview=overview,
-            services=broker.services[:MAX_SHOWN],
-            more=max(0, len(broker.services) - MAX_SHOWN),
+            listing=await listed(
+                self._bus,
+                broker,
+                visit.query.get("q", "").strip()[:100],
+                page_number(visit.query.get("page")),
+            ),
             waiting=sum(one.queued for one in broker.services),
         )
 
     async def _service(self, visit: Visit, asked: Asked) -> Answer:
         name = visit.path["service"]
         broker = (await self._bus.overview()).broker
-        found = next((one for one in broker.services if one.name == name), None)
+        rows = await everything(self._bus, broker)
+        found = next((row.figures for row in rows if row.figures.name == name), None)
         if found is None and not name.startswith("mmi."):
             raise NotFoundError(f"There is no service {name[:80]!r} on the bus now.")
         workers = [one for one in broker.workers if one.service == name]

@@ -11,10 +11,12 @@ from wayhouse.access.policy import Right
 from wayhouse.host.service import Host
 from wayhouse.ledger.model import Change
 from wayhouse.ledger.service import Ledger
+from wayhouse.overlay.service import Overlays
 from wayhouse.portal import example
 from wayhouse.portal.apps import AppList, AppRow, Phase, doing
 from wayhouse.portal.meters import Strip, strip_of
 from wayhouse.portal.model import Answer, Page, Visit, page_number, plain_json
+from wayhouse.portal.pages.overlays import line_of
 from wayhouse.portal.row_texts import RowTexts
 from wayhouse.portal.templates import Templates
 from wayhouse.portal.troubles import Troubles
@@ -49,6 +51,7 @@ class HomePages:
         host: Host,
         troubles: Troubles,
         templates: Templates,
+        overlays: Overlays | None = None,
     ) -> None:
         self._apps = apps
         self._meters = meters
@@ -56,6 +59,7 @@ class HomePages:
         self._host = host
         self._troubles = troubles
         self._templates = templates
+        self._overlays = overlays
         self._row_text = RowTexts(templates)
 
     def pages(self) -> list[Page]:
@@ -76,6 +80,7 @@ class HomePages:
             troubles=self._troubles.of(visit),
             recent=self._ledger.history(limit=RECENT) if visit.sees_changes else [],
             has_example=example.folder() is not None,
+            **line_of(self._overlays, visit),
         )
 
     async def list(self, visit: Visit) -> Answer:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.parts.bus_house import bus_house
 from wayhouse.api.resources.bus import status_of
+from wayhouse.api.resources.bus_asking import names_like
 from wayhouse.bus.model import OK
 
 
@@ -71,10 +72,62 @@ async def test_a_durable_call_that_waits_is_found_again(live):
     assert again.json()["reply"] == ["done", "200"]
 
 
-async def test_nobody_answers(live):
-    answer = await ask(live, service="localhost.nobody", timeout_s=0.2)
+async def test_a_service_that_nobody_serves_is_told_at_once(live):
+    async with asyncio.timeout(5):
+        answer = await ask(live, service="localhost.shuot", timeout_s=50)
+    told = answer.json()
+    assert (answer.status, told["code"], told["similar"]) == (404, "bus-no-such-service", ["localhost.shout"])
+    assert "localhost.shout" in told["detail"]
+    assert "wait" in told["detail"]
+    told = (await ask(live, service="shout")).json()
+    assert told["similar"] == ["localhost.shout"]
+    told = (await ask(live, service="ßomething else\n|=")).json()
+    assert (told["code"], told["similar"]) == ("bus-no-such-service", [])
+    assert "bus services" in told["detail"]
+
+
+async def test_what_the_broker_answers_itself_needs_no_worker(live):
+    assert (await ask(live, service="mmi.echo", request=["x"])).json()["reply"] == ["x", "200"]
+    assert (await ask(live, service="mmi.nonsense", request=["x"])).json()["status"] == 501
+
+
+async def test_a_call_that_waits_for_a_worker(live):
+    answer = await ask(live, service="localhost.nobody", timeout_s=0.2, wait=True)
     assert (answer.status, answer.json()["code"]) == (504, "bus-no-answer")
     assert "bus services" in answer.json()["detail"]
+    waiting = asyncio.ensure_future(ask(live, service="localhost.tardy", timeout_s=30, wait=True))
+    async with asyncio.timeout(20):
+        while (await services(live)).get("localhost.tardy", {}).get("queued") != 1:
+            await asyncio.sleep(0.02)
+
+    async def tardy(body):
+        return [b"at last", OK]
+
+    live.gateway.rooms.bus.serve({"localhost.tardy": tardy})
+    assert (await waiting).json()["reply"] == ["at last", "200"]
+
+
+async def test_what_this_gateway_serves_is_waited_for_while_it_comes_back(live):
+    async def slow(body):
+        return [OK]
+
+    live.gateway.rooms.bus.serve({"localhost.back": slow})
+    assert (await ask(live, service="localhost.back")).json()["reply"] == ["200"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("fake", ["here.fake.devices", "there.fake.devices"]),
+        ("HERE.core.CRON", ["here.core.cron"]),
+        ("here.cor.cron", ["here.core.cron", "here.core.scenario"]),
+        ("xyz", []),
+        ("", []),
+    ],
+)
+def test_names_like_another(wanted, found):
+    names = ["here.core.cron", "here.core.scenario", "here.fake.devices", "there.fake.devices"]
+    assert names_like(wanted, names) == found
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.small_disk import on_a_small_disk
 from wayhouse.bus.clone import Clone
 from wayhouse.bus.clone_store import CloneStore
 from wayhouse.bus.drivers.clone_saver import CloneSaver
@@ -89,3 +90,58 @@ def test_an_earlier_run_goes_on(kept: Kept, tmp_path: Path) -> None:
     assert clone.unsaved() == {}
     assert len(clone.events()) == 2
     store.close()
+
+
+def test_a_full_disk_is_told_once_and_costs_no_memory(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    kept.put(b"/old", b"1")
+    kept.tick(5.0)
+    kept.store._connection.execute("PRAGMA query_only=1")
+    caplog.set_level("INFO")
+    for number in range(10):
+        kept.put(b"/passing/%d" % number, b"x")
+        kept.tick(10.0 + 10 * number)
+        kept.put(b"/passing/%d" % number, b"")
+        kept.tick(15.0 + 10 * number)
+    kept.put(b"/old", b"")
+    kept.put(b"/new", b"1")
+    kept.tick(200.0)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert kept.saver._failed == {b"/old": b"", b"/new": b"1"}
+    kept.store._connection.execute("PRAGMA query_only=0")
+    kept.tick(205.0)
+    assert dict(kept.store.items()) == {b"/new": b"1"}
+    assert "written again" in caplog.text
+    kept.saver.close(206.0)
+
+
+def test_a_saver_on_a_full_disk_lives_on_and_ends_in_order(tmp_path: Path) -> None:
+    said = on_a_small_disk(
+        """
+from wayhouse.bus.clone import Clone
+from wayhouse.bus.clone_store import CloneStore
+from wayhouse.bus.drivers.clone_saver import CloneSaver
+def saver():
+    clone = Clone(b"s" * 16, 0.0, keeps=True)
+    store = CloneStore(disk / "clone.db")
+    clone.restore(store.items())
+    return clone, CloneSaver(store, clone, 0.0, 5.0)
+def put(clone, key, body):
+    clone.receive_update([key, bytes(8), b"", b"", body], 0.0)
+clone, parts = saver()
+put(clone, b"/a", b"1")
+parts.close(0.0)
+for end in ("full", "free"):
+    clone, parts = saver()
+    fill()
+    put(clone, b"/a", b"2" * 9000)
+    parts.tick(5.0)
+    put(clone, b"/b", b"3")
+    if end == "free": filler.unlink()
+    parts.close(6.0)
+    store = CloneStore(disk / "clone.db")
+    print({key: body[:1] for key, body in store.items()})
+    store.close()
+""",
+        str(tmp_path),
+    )
+    assert said == "{b'/a': b'1'}\n{b'/a': b'2', b'/b': b'3'}\n"

@@ -23,6 +23,7 @@ from wayhouse.bus.drivers.zeromq import BrokerSocket
 from wayhouse.bus.model import BrokerSettings, EndpointError
 
 WAIT_MS = 5000
+both = pytest.mark.usefixtures("moved_by")
 
 
 @contextmanager
@@ -62,6 +63,7 @@ def nothing_comes(sock, wait_ms=300):
     return not sock.poll(wait_ms)
 
 
+@both
 def test_a_request_over_a_unix_socket_reaches_a_worker_on_tcp(tmp_path):
     with served(f"ipc://{tmp_path}/bus.sock", "tcp://127.0.0.1:0") as (_, (unix, tcp), context):
         worker, client = peer(context, tcp), peer(context, unix)
@@ -72,6 +74,7 @@ def test_a_request_over_a_unix_socket_reaches_a_worker_on_tcp(tmp_path):
         assert got(client) == [b"", b"MDPC01", b"echo", b"world"]
 
 
+@both
 def test_a_burst_of_any_size_is_answered_before_the_next_heartbeat(tmp_path):
     """The loop sleeps on descriptors, which tell of what is new alone: nothing may be left in a socket then."""
     with served(f"ipc://{tmp_path}/bus.sock", heartbeat_s=600.0) as (_, (unix,), context):
@@ -84,6 +87,7 @@ def test_a_burst_of_any_size_is_answered_before_the_next_heartbeat(tmp_path):
                 assert [got(client)[3] for _ in range(count)] == [b"404"] * count
 
 
+@both
 def test_what_a_vanished_worker_held_goes_to_another(tmp_path):
     with served(f"ipc://{tmp_path}/bus.sock", heartbeat_s=0.1) as (_, (unix,), context):
         lost, client = peer(context, unix), peer(context, unix)
@@ -98,6 +102,7 @@ def test_what_a_vanished_worker_held_goes_to_another(tmp_path):
         assert work.body == [b"x"]
 
 
+@both
 def test_no_bytes_end_it(tmp_path):
     with served(f"ipc://{tmp_path}/bus.sock", "tcp://127.0.0.1:0") as (_, (unix, tcp), context):
         host, port = tcp.removeprefix("tcp://").split(":")
@@ -115,6 +120,7 @@ def test_no_bytes_end_it(tmp_path):
         assert got(client)[-1] == b"200"
 
 
+@both
 def test_a_client_that_does_not_read_holds_up_nobody(tmp_path):
     with served(f"ipc://{tmp_path}/bus.sock") as (_router, (unix,), context):
         stuck, client = peer(context, unix, (zmq.RCVHWM, 1)), peer(context, unix)
@@ -124,6 +130,24 @@ def test_a_client_that_does_not_read_holds_up_nobody(tmp_path):
         assert got(client)[-1] == b"200"
 
 
+@both
+def test_a_defect_that_one_message_shows_costs_no_other(tmp_path, monkeypatch):
+    whole = Broker.receive
+
+    def faulty(self, frames, now):
+        if frames[-1] == b"boom":
+            raise ValueError("a defect")
+        whole(self, frames, now)
+
+    monkeypatch.setattr(Broker, "receive", faulty)
+    with served(f"ipc://{tmp_path}/bus.sock") as (_, (unix,), context):
+        client = peer(context, unix)
+        for body in (b"1", b"boom", b"2", b"boom", b"3"):
+            client.send_multipart(mdp.build_request(b"mmi.echo", [body]))
+        assert [got(client)[3] for _ in range(3)] == [b"1", b"2", b"3"]
+
+
+@both
 def test_the_end_says_disconnect_to_workers(tmp_path):
     peers = zmq.Context()
     with served(f"ipc://{tmp_path}/bus.sock") as (_, (unix,), context):

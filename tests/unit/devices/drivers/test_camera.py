@@ -1,7 +1,10 @@
 import asyncio
+import errno
+import os
 
 import pytest
 
+from wayhouse.base.errors import UnavailableError
 from wayhouse.devices.drivers import camera as module
 from wayhouse.devices.drivers.camera import CameraDriver
 from wayhouse.devices.drivers.settings import CameraSettings
@@ -79,3 +82,22 @@ async def test_under_a_server(driver, database, events, clock):
     assert "cannot be reached" in devices.get("yard").reason
     await devices.command("door", "take", True)
     driver.close()
+
+
+async def test_a_full_disk_is_the_reason_and_gets_better(
+    driver, database, events, clock, monkeypatch, tmp_path
+):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    devices = Devices(database, events, clock, [driver], hostname="here")
+    await devices._servers["camera"].round()
+    old = await driver.picture("door")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(UnavailableError, match="Free some space"):
+            await driver.write(DOOR, "take", True, 1002.0)
+    assert await driver.picture("door") == old
+    assert not list(tmp_path.rglob("*.partial"))
+    await driver.write(DOOR, "take", True, 1003.0)
+    assert await driver.picture("door") != old

@@ -1,9 +1,12 @@
 import contextlib
+import errno
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.parts.small_disk import on_a_small_disk
 from wayhouse.base.errors import UnavailableError
 from wayhouse.devices.drivers.camera_pictures import MEDIA, Picture, Pictures, media_of
 from wayhouse.devices.model import DeviceNotReadyError
@@ -68,3 +71,57 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UnavailableError, match="cannot be kept"):
         Pictures(tmp_path / "file").keep("door", JPEG, 1.0, limit=1)
+
+
+def full(*_args, **_named):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("at", ["os.fsync", "pathlib.Path.open", "pathlib.Path.rename"])
+def test_a_full_disk_keeps_the_old_pictures(tmp_path, monkeypatch, at):
+    pictures = Pictures(tmp_path)
+    for time in (1.0, 2.0):
+        pictures.keep("door", JPEG, time, limit=2)
+    before = sorted((tmp_path / "door").iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(at, full)
+        with pytest.raises(UnavailableError, match=r"cannot be kept.*No space left.*Free some space"):
+            pictures.keep("door", JPEG + b"new", 3.0, limit=2)
+    assert sorted((tmp_path / "door").iterdir()) == before
+    assert pictures.read("door")[0] == JPEG
+
+
+def test_a_disk_that_really_is_full(tmp_path):
+    said = on_a_small_disk(
+        """
+from wayhouse.devices.drivers.camera_pictures import Pictures
+pictures = Pictures(disk)
+picture = bytes.fromhex("ffd8ff") + bytes(50_000)
+pictures.keep("door", picture, 1.0, limit=2)
+fill()
+try: pictures.keep("door", picture + b"new", 2.0, limit=2)
+except Exception as error: print(type(error).__name__, error)
+print(len(pictures.read("door")[0]), len(names(disk / "door")))
+filler.unlink()
+(disk / "door" / "7.partial").write_bytes(picture * 4)
+print(pictures.keep("door", picture, 3.0, limit=2).size, len(names(disk / "door")))
+""",
+        str(tmp_path),
+    )
+    first, *rest = said.splitlines()
+    assert first.startswith("UnavailableError The picture cannot be kept")
+    assert "Free some space" in first
+    assert rest == ["50003 1", "50003 2"]
+
+
+def test_two_pictures_at_once_do_not_meet(tmp_path):
+    pictures = Pictures(tmp_path)
+    threads = [
+        threading.Thread(target=pictures.keep, args=("door", JPEG + bytes(99_999), 1.0), kwargs={"limit": 30})
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list((tmp_path / "door").iterdir())) == 20

@@ -73,3 +73,32 @@ async def test_asking_a_service_by_hand(house, on_the_bus):
     assert "Ask it" not in (await user.get(place)).text
     assert (await user.post(place, data={"frames": "list"})).status_code == 403
     assert "Ask it" in (await browser.get("/bus/services/mmi.echo")).text
+
+
+async def test_services_are_found_by_words_and_pages(house, on_the_bus):
+    async def nothing(body):
+        return [b"200"]
+
+    browser, bus = await house.browser(), house.gateway.rooms.bus
+    bus.serve({f"localhost.many.{number:03}": nothing for number in range(120)})
+    async with asyncio.timeout(30):
+        while (await bus.call("mmi.service", [b"localhost.many.119"]))[-1] != b"200":
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.1)  # the broker makes its figures anew
+    page = (await browser.get("/bus")).text
+    assert "Page 1 of 3" in page
+    assert "localhost.many.000" in page
+    assert "localhost.many.119" not in page
+    assert "/bus?q=&amp;page=2" in page
+    assert 'hx-get="/bus/now?q=&amp;page=1"' in page
+    page = (await browser.get("/bus?q=many.11&page=7")).text
+    assert "localhost.many.119" in page
+    assert "localhost.many.000" not in page
+    assert 'value="many.11"' in page
+    part = (await browser.get("/bus/now?q=many&page=2")).text
+    assert "Page 2 of 3" in part
+    assert 'hx-get="/bus/now?q=many&amp;page=2"' in part
+    assert "<form" not in part
+    assert "No service fits" in (await browser.get("/bus?q=%3Cb%3E")).text
+    assert "&lt;b&gt;" in (await browser.get("/bus?q=%3Cb%3E")).text
+    assert (await browser.get("/bus/services/localhost.many.119")).status_code == 200

@@ -1,0 +1,1 @@
+"""What the overlay does outside: introductions, paths and interfaces; each with a fake beside the real one."""

@@ -1,0 +1,1 @@
+"""The WireGuard protocol as a machine: no sockets and no clock. Start with `device.py`."""

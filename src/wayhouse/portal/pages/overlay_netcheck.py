@@ -1,0 +1,56 @@
+"""What is between this gateway and the network, looked at when asked: which NAT, UDP or not, how far the servers are, and what that means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wayhouse.access.policy import Right
+from wayhouse.base.errors import UnavailableError, WayhouseError
+from wayhouse.overlay.netcheck import NetReport
+from wayhouse.portal.model import Answer, Page, Visit
+from wayhouse.portal.overlay_rows import FILTERS, MAPPINGS, NATS, row_of
+from wayhouse.portal.pages.overlays import OVERLAY
+from wayhouse.portal.templates import Templates
+
+if TYPE_CHECKING:
+    from wayhouse.overlay.service import Overlays
+
+NETCHECK = OVERLAY + "/netcheck"
+
+
+class OverlayNetcheckPages:
+    def __init__(self, overlays: Overlays, templates: Templates) -> None:
+        self._overlays = overlays
+        self._templates = templates
+
+    def pages(self) -> list[Page]:
+        change = Right.CHANGE_OVERLAYS
+        return [
+            Page("GET", NETCHECK, change, self.form),
+            Page("POST", NETCHECK, change, self.check, is_audited=True),
+        ]
+
+    async def form(self, visit: Visit) -> Answer:
+        return self._page(visit)
+
+    async def check(self, visit: Visit) -> Answer:
+        try:
+            return self._page(visit, await self._overlays.netcheck(visit.path["overlay"]))
+        except UnavailableError as error:
+            return self._page(visit, error=error)
+
+    def _page(
+        self, visit: Visit, report: NetReport | None = None, error: WayhouseError | None = None
+    ) -> Answer:
+        view = self._overlays.state(visit.path["overlay"]).overlay
+        return self._templates.page(
+            "overlay_netcheck.html",
+            visit,
+            status=error.status if error else 200,
+            row=row_of(view),
+            report=report,
+            nats=NATS,
+            mappings=MAPPINGS,
+            filters=FILTERS,
+            error=error.message if error else "",
+        )

@@ -1,0 +1,16 @@
+from wayhouse.overlay.ethernet import ethernet_frame, mac_of
+
+
+def test_packets_get_a_frame_of_their_kind():
+    uid = "ab" * 20
+    four, six = ethernet_frame(uid, b"\x45rest"), ethernet_frame(uid, b"\x60rest")
+    assert four[12:14] == b"\x08\x00"
+    assert six[12:14] == b"\x86\xdd"
+    assert four[14:] == b"\x45rest"
+    assert four[6:12] == mac_of(uid)
+    assert len(ethernet_frame(uid, b"")) == 14
+
+
+def test_addresses_are_local_ones():
+    assert mac_of("ff" * 20)[0] & 0b11 == 0b10
+    assert ethernet_frame("ff" * 20, b"")[0] & 0b11 == 0b10
