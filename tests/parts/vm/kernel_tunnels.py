@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pyroute2 import IPRoute, WireGuard
 
 from tests.parts.vm.inside import INNER, NAMES, OUTER, Fork, both_ways, echoes, inside, lay_wire, run
 from wayhouse.overlay.drivers.kernel_tunnel import KernelTunnel
@@ -26,6 +27,8 @@ PORTS = (5001, 5002)
 """Of the sockets that stand for ICE's."""
 PSK = bytes(range(32))
 RELAY_PORT = 3478
+NEEDED = (IPRoute, WireGuard)
+"""Imported here, once, for what imports them late."""
 MADE = {"kernel": KernelTunnel, "engine": EngineTunnel}
 STUN = b"\0\1\0\0\x21\x12\xa4\x42" + bytes(12)
 

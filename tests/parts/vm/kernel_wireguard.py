@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from pyroute2 import IPRoute
 
 from tests.parts.engine_process import Program, Setup
 from tests.parts.vm.inside import (
@@ -29,6 +30,8 @@ from tests.parts.vm.inside import (
     spoil_wire,
 )
 
+NEEDED = (IPRoute,)
+"""Imported here, once, for what imports it late."""
 PORT = 5000
 ENGINE, KERNEL = 0, 1
 QUICK = {"rekey_after_s": 1.0, "rekey_timeout_s": 0.5}

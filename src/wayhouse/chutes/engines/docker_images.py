@@ -28,7 +28,14 @@ _FETCH_ADVICE = (
     "The base image is not on this machine and cannot be fetched: check the network, name another one in "
     "[chutes.base_images], or start the gateway with --engine sandbox."
 )
-_CACHE_WENT = ("unknown parent image", "No such image: sha256:", "layer does not exist")
+LIST_ATTEMPTS, LIST_AGAIN_S = 5, 0.2
+_WENT_AWAY = ("unrecognized image ID", "No such image")
+_CACHE_WENT = (
+    "unrecognized image ID",
+    "unknown parent image",
+    "No such image: sha256:",
+    "layer does not exist",
+)
 
 
 class DockerImages:
@@ -114,12 +121,11 @@ class DockerImages:
                 raise
 
     async def tags(self) -> Sequence[str]:
-        found = await self._client.ask("GET", "images/json", filters={"label": [self._ours]})
-        return sorted(tag for image in found for tag in _tags(image))
+        return sorted(tag for image in await self._listed() for tag in _tags(image))
 
     async def prune(self, *, drop: Collection[str], say: Say) -> int:
         freed = 0
-        for image in await self._client.ask("GET", "images/json", filters={"label": [self._ours]}):
+        for image in await self._listed():
             for tag in _tags(image):
                 if tag in drop:
                     await self.remove(tag)
@@ -128,6 +134,23 @@ class DockerImages:
                 freed += int(image.get("Size") or 0)
         async with self._pruning:
             return freed if self._builds else freed + await self._prune_layers()
+
+    async def _listed(self) -> Sequence[Mapping[str, Any]]:
+        """Docker refuses a list in which an image went away while it was made."""
+        for _ in range(LIST_ATTEMPTS - 1):
+            try:
+                return await self._list_once()
+            except EngineRefusedError as error:
+                if not any(sign in error.message for sign in _WENT_AWAY):
+                    raise
+                await asyncio.sleep(LIST_AGAIN_S)
+        return await self._list_once()
+
+    async def _list_once(self) -> Sequence[Mapping[str, Any]]:
+        found: Sequence[Mapping[str, Any]] = await self._client.ask(
+            "GET", "images/json", filters={"label": [self._ours]}
+        )
+        return found
 
     async def _prune_layers(self) -> int:
         dangling = {"dangling": ["true"], "label": [self._ours]}

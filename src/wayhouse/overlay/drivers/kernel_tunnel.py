@@ -90,7 +90,8 @@ class KernelTunnel:
         self._is_looking = False
         self._worker = ThreadPoolExecutor(1, "wayhouse-kernel-wireguard")
         try:
-            self._card = self._ask(lambda: _prepared(make_card(interface, private_key), interface))
+            making = self._worker.submit(lambda: _prepared(make_card(interface, private_key), interface))
+            self._card = making.result()  # as long as it takes: netlink is loaded first
         except BaseException:
             self._worker.shutdown()
             raise

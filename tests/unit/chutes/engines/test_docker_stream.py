@@ -1,6 +1,6 @@
 """Log frames and progress lines, cut anywhere."""
 
-# covers: chutes/engines/docker_images.py, chutes/engines/docker_logs.py
+# covers: chutes/engines/docker_logs.py
 
 from __future__ import annotations
 
