@@ -186,6 +186,10 @@ def set_(
     lan: Annotated[
         bool | None, typer.Option("--lan/--no-lan", help="Find peers in the local network.")
     ] = None,
+    kernel: Annotated[
+        bool | None,
+        typer.Option("--kernel/--no-kernel", help="Let the kernel's WireGuard carry it where it can."),
+    ] = None,
     account: Jid = None,
     host: Host = None,
     port: Port = None,
@@ -221,7 +225,9 @@ def set_(
             raise BadInputError(f"--{option} and --no-{option} are opposites.")
     name = chosen(session, overlay)
     passwords = Passwords(session.screen, password_file)
-    changed: dict[str, Any] = {"dns_name": dns_name, "on_demand": on_demand, "is_on_lan": lan}
+    changed: dict[str, Any] = {
+        "dns_name": dns_name, "on_demand": on_demand, "is_on_lan": lan, "in_kernel": kernel,
+    }  # fmt: skip
     changed["accounts"] = said.accounts(passwords) if account or no_account else None
     changed["stun"] = tuple(stun or ()) if stun or no_stun else None
     changed["turn"] = relays(turn or (), passwords) if turn or no_turn else None

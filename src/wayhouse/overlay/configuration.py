@@ -77,6 +77,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What peers are given; none: nothing."""
     mtu: int = 1280
     on_demand: bool = False
+    in_kernel: bool = True
+    """The kernel's WireGuard carries it where that is there and suits."""
     keys: Keys | None = None
     revoked: Signed | None = None
 

@@ -316,7 +316,7 @@ class GatewayNode:
             self._addresses.keep(own=self.node.ip4)
 
 
-_FIXED = ("name", "kind", "uid", "ip4", "subnet", "mtu", "keys", "on_demand")
+_FIXED = ("name", "kind", "uid", "ip4", "subnet", "mtu", "keys", "on_demand", "in_kernel")
 """Fields that belong to a node for its life."""
 
 
@@ -329,7 +329,7 @@ def interface_name(overlay: str) -> str:
 
 def _suits_kernel(wanted: Configuration) -> bool:
     """Whether nobody has to look into packets: to translate addresses, or to learn for whom they are."""
-    return wanted.kind == "group" and not wanted.on_demand
+    return wanted.in_kernel and wanted.kind == "group" and not wanted.on_demand
 
 
 def _no_words(_: str) -> str:

@@ -82,6 +82,7 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     accounts: tuple[XmppAccount, ...] | None = None
     is_on_lan: bool | None = None
     on_demand: bool | None = None
+    in_kernel: bool | None = None
     offered_subnets: tuple[str, ...] | None = None
     accepted_subnets: dict[str, tuple[str, ...]] | None = None
     shares: tuple[Share, ...] | None = None
@@ -107,4 +108,5 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     accepted_subnets: dict[str, tuple[str, ...]]
     shares: tuple[Share, ...]
     on_demand: bool
+    in_kernel: bool
     is_admin: bool

@@ -274,5 +274,6 @@ def _setup(one: Configuration) -> Setup:
         accepted_subnets=one.accepted_subnets,
         shares=one.shares,
         on_demand=one.on_demand,
+        in_kernel=one.in_kernel,
         is_admin=one.is_admin,
     )

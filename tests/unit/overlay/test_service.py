@@ -155,6 +155,7 @@ async def test_tuning(desk: Desk) -> None:
     setup = await desk.overlays.tune(
         "home", Tuning(dns_name="loft", policy=PathPolicy.RELAY, stun=("a:1", "b"))
     )
+    assert not (await desk.overlays.tune("home", Tuning(in_kernel=False))).in_kernel
     assert (setup.rules, setup.dns_name, setup.policy) == ((rule,), "loft", PathPolicy.RELAY)
     assert setup.stun == ("a:1", "b:3478")
     assert setup.peer_policies == {PEER: PathPolicy.OFF}
