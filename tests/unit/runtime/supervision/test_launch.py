@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.base.errors import ConflictError, UnavailableError
 from wayhouse.runtime.supervision import launch
 from wayhouse.runtime.supervision.child_spec import ChildSpec
@@ -41,7 +42,7 @@ def fail() -> None:
 
 def count_fds() -> int:
     gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+    return open_descriptors()
 
 
 def wait_for(pid: int) -> int:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.parts.descriptors import open_descriptors
 from wayhouse.runtime import systemd
 from wayhouse.runtime.supervision import notify_socket
 from wayhouse.runtime.supervision.notify_socket import NotifySocket, close_all, descends, parent_of
@@ -126,14 +127,14 @@ def test_others_have_their_turn(heard, monkeypatch) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(data=st.binary(max_size=6000), count=st.integers(0, 3))
 def test_anything(heard, data, count) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.connect(heard.address)
         socket.send_fds(sock, [data], [0] * count)
     for message in heard.receive():
         assert message.pid == os.getpid()
         close_all(message.fds)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_the_tree() -> None:
