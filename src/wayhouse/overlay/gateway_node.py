@@ -180,7 +180,7 @@ class GatewayNode:
                 dns_name=f"{labels.get(wanted.uid, (wanted.dns_name,))[0]}.{wanted.name}",
                 interface=self.interface,
                 is_up=bool(online) or any(one.is_up for one in signallers),
-                problem=self.problem or _trouble(signallers),
+                problem=self.problem or (_trouble(signallers) if node.identity else "It is about to begin."),
                 is_admin=wanted.is_admin,
                 signallers=signallers,
                 peers=len(links),
