@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -147,7 +147,7 @@ class Overlays:
                     for uid, texts in wish.accepted_subnets.items()
                     if texts
                 }
-            await self._replace(_changed(one, changed))
+            await self._replace(msgspec.structs.replace(one, **changed))
             return self.setup(name)
 
     # ---- members
@@ -240,10 +240,6 @@ class Overlays:
     def list(self) -> Sequence[OverlayView]:
         """All, by name."""
         return [self.state(name).overlay for name in sorted(self._all)]
-
-
-def _changed(one: Configuration, changed: Mapping[str, object]) -> Configuration:
-    return msgspec.structs.replace(one, **changed)
 
 
 def _as_label(hostname: str) -> str:

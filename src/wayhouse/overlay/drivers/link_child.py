@@ -52,7 +52,6 @@ class LinkChild:
         self._problem = ""
         self._living: Tasks | None = None
         self._talking: asyncio.Task[None] | None = None
-        self.moved: Moved | None = None
         self.supervisor: AsyncSupervisor | None = None
         self.revoked: Callable[[str, str], object] = lambda _name, _signed: None
 
