@@ -17,7 +17,7 @@ def built() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="bench-frames-") as folder:
         try:
             frames_compiled.build(Path(folder))
-        except frames_compiled.BuildError:
+        except frames_compiled.NoToolsError:
             yield "a C compiler and Python's headers"
             return
         before = os.environ.get("PYTHONPATH")

@@ -118,10 +118,11 @@ class GuideBroker:
 
 
 def ours(port: int, *arguments: str) -> None:
-    from wayhouse.bus.server import BusServer
+    from wayhouse.bus.server import BusServer, steady
     from wayhouse.bus.server_options import parse_options, settings_of
 
     server = BusServer(settings_of(parse_options(["--port", str(port), "--no-clone", *arguments])))
+    steady()
     print("ready", flush=True)
     server.run()
 
@@ -143,7 +144,7 @@ def broker(kind: str, port: int) -> None:
         print("ready", flush=True)
         guide.run()
     else:
-        ours(port, *([] if kind.startswith("adaptive") else ["--fixed-credit"]))
+        ours(port, *([] if kind.startswith(("adaptive", "direct")) else ["--fixed-credit"]))
 
 
 def worker(kind: str, port: int) -> None:

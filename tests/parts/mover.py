@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from wayhouse.bus.drivers import frames_compiled, frames_pure
+from wayhouse.bus.drivers import frames_compiled, frames_pure, zmtp_pure
 
 BOTH = ("pure", "compiled")
 _folder = tempfile.TemporaryDirectory(prefix="wayhouse-mover-", ignore_cleanup_errors=True)
@@ -22,7 +22,7 @@ def built() -> Path:
     """The folder to put on `PYTHONPATH`; skips the test where it cannot be built."""
     try:
         return frames_compiled.build(Path(_folder.name)).parent
-    except frames_compiled.BuildError as error:
+    except frames_compiled.NoToolsError as error:
         pytest.skip(str(error))
 
 
@@ -40,6 +40,11 @@ def _compiled() -> Any:
 def twin(kind: str) -> ModuleType:
     """One of `BOTH`: what has `receive_many`, `send_many` and `is_readable`."""
     return frames_pure if kind == "pure" else _compiled()
+
+
+def codec(kind: str) -> ModuleType:
+    """One of `BOTH`: what has `decode` and `encode`."""
+    return zmtp_pure if kind == "pure" else _compiled()
 
 
 def environment(kind: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The Majordomo broker as a machine: MDP 0.1 and 0.2 on one ROUTER, bridged.
 
-Called by `drivers.zeromq`, which gives it what peers sent (identity first) and sends what it puts out. Rules: no input ends or stalls
+Called by `drivers.broker_socket`, which gives it what peers sent (identity first) and sends what it puts out. Rules: no input ends or stalls
 it; a request is answered once, by a worker or by a `refusal`; what a lost worker held goes back to the front of its queue, unless it
 was marked `once`, was partly answered, or was given to too many; constant time a request.
 
@@ -116,6 +116,12 @@ class Broker:
             unsent = mdp.client_in(frames, worker.version)
             self.delete_worker(worker, now, "unreachable", disconnect=False, unsent=unsent)
 
+    def peer_gone(self, identity: bytes, now: float) -> None:
+        """The connection of a peer has ended. One who comes back has another identity, so what a worker held is not to come any more."""
+        worker = self.workers.get(identity)
+        if worker is not None:
+            self.delete_worker(worker, now, "unreachable", disconnect=False)
+
     def shutdown(self, now: float) -> None:
         """DISCONNECT to every worker. What they hold or what is queued is not answered: clients ask again."""
         for worker in list(self.workers.values()):
@@ -140,7 +146,7 @@ class Broker:
             message.version,
             message.label,
             body,
-            sum(map(len, body)),
+            len(body[0]) if len(body) == 1 else sum(map(len, body)),
             now + self.settings.request_ttl_s,
         )
         if len(message.service) != len(message.label) and not self._take_marks(request, now):

@@ -6,6 +6,7 @@ order, with DISCONNECT to every worker; sockets that the service manager hands o
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -20,14 +21,15 @@ from wayhouse.base.errors import WayhouseError
 from wayhouse.bus.broker import Broker
 from wayhouse.bus.clone_store import CloneStore
 from wayhouse.bus.drivers import frames, listening
+from wayhouse.bus.drivers.broker_socket import BrokerSocket
 from wayhouse.bus.drivers.clone_saver import CloneSaver
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
 from wayhouse.bus.drivers.credential_file import CredentialFile
 from wayhouse.bus.drivers.lifeline import kept
 from wayhouse.bus.drivers.loop import Loop, Part
+from wayhouse.bus.drivers.watch import Watch
 from wayhouse.bus.drivers.watchdog import Watchdog
 from wayhouse.bus.drivers.zap import KnownCredentials, Security, ZapHandler
-from wayhouse.bus.drivers.zeromq import BrokerSocket
 from wayhouse.bus.model import COLLECTOR_PORT, PUBLISHER_PORT, SNAPSHOT_PORT, EndpointError
 from wayhouse.bus.overview import CloneFigures
 from wayhouse.bus.server_options import (
@@ -36,6 +38,7 @@ from wayhouse.bus.server_options import (
     security_of,
     settings_of,
 )
+from wayhouse.bus.zmtp.mechanisms import Credentials
 from wayhouse.runtime import systemd
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class BusServer:
         """`env` is where the service manager's variables are; those of handed over sockets are taken out of it."""
         self._env = {} if env is None else env
         self.ctx: Context = zmq.Context()
+        self._watch = Watch()
         self._parts: list[Part] = []
         self._files: list[Path] = []
         """Of UNIX sockets, to be removed at the end unless a successor listens there."""
@@ -61,7 +65,7 @@ class BusServer:
         except BaseException:
             self.destroy()
             raise
-        self._loop = Loop(self._parts)
+        self._loop = Loop(self._parts, self._watch)
 
     @property
     def wake_fd(self) -> int:
@@ -82,7 +86,7 @@ class BusServer:
 
     def destroy(self) -> None:
         """Close everything at once; `run` does so at its end."""
-        Loop(self._parts).close()
+        Loop(self._parts, self._watch).close()
         self._parts = []
         self.ctx.destroy(linger=0)
         for path in self._files:
@@ -95,13 +99,14 @@ class BusServer:
 
     def _open(self, settings: ServerSettings, now: float) -> None:
         """The broker is closed first, what it needs last."""
-        security = security_of(settings)
+        security, credentials = security_of(settings), None
         if security.mechanism != "none":
-            self._parts += self._door(settings, now)
+            credentials = self._credentials(settings, now)
+            self._parts.append(ZapHandler(self.ctx, credentials))
         given = systemd.listen_fds(self._env)
         self.clone: CloneSockets | None = None
         self.broker = Broker(settings.broker, now, topics=self._topics, clone=self._clone_figures)
-        self.router = BrokerSocket(self.ctx, self.broker, security)
+        self.router = BrokerSocket(self.broker, self._watch, security, credentials)
         self._parts.insert(0, self.router)
         for fd in (handed := _unix_first(fd for name, fd in given if name == BROKER_NAME)):
             self.router.adopt(fd)
@@ -127,15 +132,17 @@ class BusServer:
         if (watchdog := Watchdog(self._env, now)).deadline() is not None:
             self._parts.append(watchdog)
 
-    def _door(self, settings: ServerSettings, now: float) -> list[Part]:
+    def _credentials(self, settings: ServerSettings, now: float) -> Credentials:
         if settings.credentials is None:
-            return [ZapHandler(self.ctx, KnownCredentials())]
+            return KnownCredentials()
         known = CredentialFile(settings.credentials, now, on_removed=self._turn_out)
-        return [ZapHandler(self.ctx, known), known]
+        self._parts.append(known)
+        return known
 
     def _turn_out(self) -> None:
-        """Somebody may not be here any more, and libzmq does not tell which connection is whose. If it fails, a new process will do."""
-        log.info("all connections over TCP are made anew, since a peer was removed")
+        """Somebody may not be here any more. Of the clone's connections libzmq does not tell which is whose, so that all are made anew. If that
+        fails, a new process will do."""
+        log.info("connections over TCP are ended, since a peer was removed")
         try:
             self.router.turn_out()
             if self.clone is not None:
@@ -165,6 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.shutdown())
     signal.set_wakeup_fd(server.wake_fd, warn_on_full_buffer=False)
+    steady()
     log.info("listening on %s", " ".join(server.listeners()))
     log.info("frames are moved by %s", "the compiled mover" if frames.IS_COMPILED else "pyzmq alone")
     try:
@@ -173,6 +181,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         signal.set_wakeup_fd(-1)
     return 0
+
+
+def steady() -> None:
+    """For a process that does nothing else: messages leave no cycles, so that Python need not look for some after each few hundred of them."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _unix_first(fds: Iterable[int]) -> list[int]:

@@ -33,6 +33,11 @@ static struct {
 } zmq;
 static PyObject *fail_with, *underlying;
 
+/* Of zmtp.c, the other part of this extension. */
+PyObject *wayhouse_decode(PyObject *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *wayhouse_encode(PyObject *self, PyObject *const *arguments, Py_ssize_t count);
+void wayhouse_malformed(PyObject *exception);
+
 static PyObject *fail(int error)
 {
     PyObject *none = PyObject_CallFunction(fail_with, "i", error);
@@ -219,13 +224,14 @@ static PyObject *is_readable(PyObject *self, PyObject *socket)
     return PyBool_FromLong(events & POLLIN);
 }
 
-/* connect(path, fail): find libzmq in the loaded library at `path`, or in one that it needs. `fail(errno)` raises pyzmq's error. */
+/* connect(path, fail, malformed): find libzmq in the loaded library at `path`, or in one that it needs. `fail(errno)` raises pyzmq's
+   error; `malformed` is the exception for what is no ZMTP. */
 static PyObject *connect_to(PyObject *self, PyObject *arguments)
 {
     (void)self;
     const char *path;
-    PyObject *callable;
-    if (!PyArg_ParseTuple(arguments, "sO", &path, &callable))
+    PyObject *callable, *exception;
+    if (!PyArg_ParseTuple(arguments, "sOO", &path, &callable, &exception))
         return NULL;
     void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
     if (library == NULL)
@@ -242,6 +248,7 @@ static PyObject *connect_to(PyObject *self, PyObject *arguments)
     Py_XDECREF(fail_with);
     Py_INCREF(callable);
     fail_with = callable;
+    wayhouse_malformed(exception);
     Py_RETURN_NONE;
 }
 
@@ -250,6 +257,8 @@ static PyMethodDef methods[] = {
     {"receive_many", (PyCFunction)(void (*)(void))receive_many, METH_FASTCALL, NULL},
     {"send_many", (PyCFunction)(void (*)(void))send_many, METH_FASTCALL, NULL},
     {"is_readable", is_readable, METH_O, NULL},
+    {"decode", (PyCFunction)(void (*)(void))wayhouse_decode, METH_FASTCALL, NULL},
+    {"encode", (PyCFunction)(void (*)(void))wayhouse_encode, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_wayhouse_frames", NULL, -1, methods, NULL, NULL, NULL, NULL};

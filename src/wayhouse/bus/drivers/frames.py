@@ -1,4 +1,5 @@
-"""Whole messages in and out of a ZeroMQ socket, without blocking: the hot path of every driver of the bus.
+"""Whole messages in and out of a ZeroMQ socket, without blocking, and from and to the bytes of its protocol: the hot path of every driver
+of the bus.
 
 Called by the drivers of the broker, the clone, Titanic, clients and workers. The work is done by the compiled mover where there is one, else
 by its pure twin; `IS_COMPILED` says which. Rule: nobody but who tunes sizes may care.
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 
 import zmq
 
-from wayhouse.bus.drivers import frames_compiled, frames_pure
+from wayhouse.bus.drivers import frames_compiled, frames_pure, zmtp_pure
 
 AnySocket = zmq.Socket[bytes]
 
@@ -25,6 +26,8 @@ IS_COMPILED = _mover is not None
 receive_many = frames_pure.receive_many if _mover is None else _mover.receive_many
 send_many = frames_pure.send_many if _mover is None else _mover.send_many
 is_readable = frames_pure.is_readable if _mover is None else _mover.is_readable
+decode = zmtp_pure.decode if _mover is None else _mover.decode
+encode = zmtp_pure.encode if _mover is None else _mover.encode
 
 
 def receive(socket: AnySocket) -> list[bytes] | None:

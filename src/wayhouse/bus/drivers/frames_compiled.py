@@ -1,7 +1,7 @@
 """The compiled frame mover, where there is one: `load` finds, checks and tries it; `build` makes it, with `cc` and Python's headers.
 
 Called by `frames`, and by `make fast` as `python -m wayhouse.bus.drivers.frames_compiled`. Rules: nobody needs it; it is used only when it was
-built from the very `frames.c` that lies beside this file and has moved messages in this process; else the pure twin is used, and why is
+built from the very `frames.c` and `zmtp.c` that lie beside this file and has moved messages in this process; else the pure twin is used, and why is
 logged. `WAYHOUSE_PURE_FRAMES=1` leaves it alone.
 """
 
@@ -22,22 +22,24 @@ from typing import Protocol, cast
 
 import zmq
 
+from wayhouse.bus.model import Frames, MalformedError
+
 SWITCH = "WAYHOUSE_PURE_FRAMES"
 NAME = "_wayhouse_frames"
 FILE = f"{NAME}.abi3.so"
-SOURCE = Path(__file__).with_name("frames.c")
-_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("frames.c", "zmtp.c"))
+_FLAGS = ("-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden")
 _TRIED = [[b"one"], [b"", b"", b"x" * 70_000], [b"\0"] * 9]
 
 log = logging.getLogger(__name__)
 
 
 class Mover(Protocol):
-    """The functions of `frames.c`, which are those of `frames_pure`."""
+    """The functions of `frames.c` and `zmtp.c`, which are those of `frames_pure` and `zmtp_pure`."""
 
     BUILD: str
 
-    def connect(self, path: str, fail: Callable[[int], None]) -> None: ...
+    def connect(self, path: str, fail: Callable[[int], None], malformed: type[Exception]) -> None: ...
 
     def receive_many(
         self, socket: zmq.Socket[bytes], into: list[list[bytes]], most: int, most_bytes: int, /
@@ -49,9 +51,17 @@ class Mover(Protocol):
 
     def is_readable(self, socket: zmq.Socket[bytes], /) -> bool: ...
 
+    def decode(self, data: bytes, into: list[Frames | bytes], max_bytes: int, /) -> tuple[int, int]: ...
+
+    def encode(self, message: Frames, start: int, /) -> bytes: ...
+
 
 class BuildError(Exception):
     """It could not be built; the text says what to do."""
+
+
+class NoToolsError(BuildError):
+    """What builds it is not here."""
 
 
 def load() -> Mover | None:
@@ -75,21 +85,31 @@ def load() -> Mover | None:
 
 def mark() -> str:
     """What a mover that was built from the present source calls its BUILD."""
-    return hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:16]
 
 
 def build(folder: Path) -> Path:
-    """Build it into `folder`; the file. Raises `BuildError`."""
+    """Build it into `folder`; the file. Raises `BuildError`, `NoToolsError` where there is no compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
-        raise BuildError("There is no C compiler; on Debian and Ubuntu: apt install gcc libc6-dev")
+        raise NoToolsError("There is no C compiler; on Debian and Ubuntu: apt install gcc libc6-dev")
     headers = Path(sysconfig.get_path("include"))
     if not (headers / "Python.h").exists():
-        raise BuildError(f"There is no Python.h in {headers}; on Debian and Ubuntu: apt install python3-dev")
+        raise NoToolsError(
+            f"There is no Python.h in {headers}; on Debian and Ubuntu: apt install python3-dev"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as inside:
         made = Path(inside) / FILE
-        options = [*_FLAGS, f"-I{headers}", f'-DBUILD="{mark()}"', "-o", str(made), str(SOURCE), "-ldl"]
+        options = [
+            *_FLAGS,
+            f"-I{headers}",
+            f'-DBUILD="{mark()}"',
+            "-o",
+            str(made),
+            *map(str, SOURCES),
+            "-ldl",
+        ]
         done = subprocess.run([compiler, *options], capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(f"The C compiler failed:\n{done.stderr}")
@@ -112,7 +132,7 @@ def check(mover: Mover) -> None:
     if mark() != mover.BUILD:
         raise ImportError("it was built for another version of Wayhouse")
     backend = importlib.import_module("zmq.backend.cython._zmq")
-    mover.connect(str(backend.__file__), _fail)
+    mover.connect(str(backend.__file__), _fail, MalformedError)
     with zmq.Context(io_threads=0) as context, context.socket(zmq.PAIR) as here:
         there = context.socket(zmq.PAIR)
         here.bind("inproc://frames")
@@ -123,6 +143,10 @@ def check(mover: Mover) -> None:
         there.close()
     if (is_sent, is_empty, got) != (True, True, _TRIED):
         raise ImportError("messages do not come through it as they are")
+    into: list[Frames | bytes] = [[b"me"]]
+    mover.decode(b"".join(mover.encode(one, 0) for one in _TRIED), into, 1 << 30)
+    if into != [*([b"me", *one] for one in _TRIED), [b"me"]]:
+        raise ImportError("messages are not made of bytes as they are")
 
 
 def _fail(number: int) -> None:

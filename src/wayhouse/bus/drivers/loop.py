@@ -3,23 +3,25 @@
 Called by `server`. Rules: every part has its turn (a part takes a batch at most); time is read once a turn; the loop ends when told
 to, from a signal handler or another thread.
 
-It sleeps on the sockets' descriptors, which is one call of the system where `zmq_poll` makes four. A descriptor tells only of what is
-new since its socket was last used, so that it may be slept on only when nothing was left in any socket, and nothing sent since.
+It sleeps on descriptors: those of connections, and one for each of libzmq's sockets, which is one call of the system where `zmq_poll` makes
+four. Such a one tells only of what is new since its socket was last used, so that it may be slept on only when nothing was left in any
+socket, and nothing sent since.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
-import select
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import zmq
 from zmq.backend import zmq_poll
+
+from wayhouse.bus.drivers.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +47,22 @@ class Part(Protocol):
     def close(self, now: float) -> None: ...
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A part that has handlers of its own in the loop's `Watch`."""
+
+    def settle(self, now: float) -> None:
+        """All handlers of a wake-up were called."""
+        ...
+
+
 class Loop:
-    def __init__(self, parts: Sequence[Part]) -> None:
+    """`watch` is the one that parts of their own have handlers in; it is closed with the loop."""
+
+    def __init__(self, parts: Sequence[Part], watch: Watch | None = None) -> None:
         self._parts = parts
         self._stopped = self._has_ticked = False
+        self._watch = watch or Watch()
         self._wakers: Sequence[int] = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     @property
@@ -67,32 +81,34 @@ class Loop:
         """Until `stop`; then `close`."""
         owners: dict[Any, Part] = {source: part for part in self._parts for source in part.sockets()}
         watched: Any = [(source, POLLIN) for source in owners]
-        by_fd: dict[int, Any] = {int(source.getsockopt(zmq.FD)): source for source in owners}
-        sleeper = select.poll()
-        for fd in (*by_fd, self._wakers[0]):
-            sleeper.register(fd, select.POLLIN)
+        settling = [part for part in self._parts if isinstance(part, Settling)]
+        ready: list[Any] = []
+        self._watch.add(self._wakers[0], lambda _: self._drain())
+        for source in owners:
+            self._watch.add(int(source.getsockopt(zmq.FD)), partial(_note, ready, source))
         try:
-            wait_ms, is_quiet = self._turn(time.monotonic()), False
+            wait_s, is_quiet = self._turn(time.monotonic()), False
             while not self._stopped:
-                if is_quiet:
-                    ready = [by_fd.get(fd) for fd, _ in sleeper.poll(wait_ms)]
-                else:
-                    ready = [source for source, _ in zmq_poll(watched, 0)]
+                for handler, what in self._watch.wait(wait_s if is_quiet else 0):
+                    _guarded(handler, what)
                 now = time.monotonic()
+                for part in settling:
+                    _guarded(part.settle, now)
+                if not is_quiet:
+                    ready[:] = [source for source, _ in zmq_poll(watched, 0)]
                 is_quiet = self._serve(owners, ready, now)
-                wait_ms = self._turn(now)
+                wait_s = self._turn(now)
                 is_quiet = is_quiet and not self._has_ticked
         finally:
             self.close()
 
-    def _serve(self, owners: dict[Any, Part], ready: Sequence[Any], now: float) -> bool:
+    def _serve(self, owners: dict[Any, Part], ready: list[Any], now: float) -> bool:
         """Whether all sockets are known to be empty, with nothing sent since."""
         is_quiet = True
         for source in ready:
-            if source is None:
-                self._drain()
-            elif not _guarded(owners[source].readable, source, now):
+            if not _guarded(owners[source].readable, source, now):
                 is_quiet = False
+        ready.clear()
         return is_quiet
 
     def close(self) -> None:
@@ -100,13 +116,14 @@ class Loop:
         parts, self._parts = self._parts, ()
         for part in parts:
             part.close(time.monotonic())
+        self._watch.close()
         wakers, self._wakers = self._wakers, ()
         for fd in wakers:
             os.close(fd)
 
-    def _turn(self, now: float) -> int:
-        """The ticks of those whose time has come; the milliseconds until the next is due, rounded up, so that nothing is looked at
-        again and again just before its time."""
+    def _turn(self, now: float) -> float:
+        """The ticks of those whose time has come; the seconds until the next is due, which epoll rounds up to milliseconds, so that nothing is
+        looked at again and again just before its time."""
         next_at, self._has_ticked = now + LONGEST_S, False
         for part in self._parts:
             when = part.deadline()
@@ -116,7 +133,7 @@ class Loop:
                 when = part.deadline()
             if when is not None and when < next_at:
                 next_at = when
-        return math.ceil(max(0.0, next_at - now) * 1000)
+        return max(0.0, next_at - now)
 
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -124,7 +141,12 @@ class Loop:
                 pass
 
 
-def _guarded(step: Callable[..., bool | None], *arguments: Any) -> bool | None:
+def _note(ready: list[Any], source: Any, _what: int) -> None:
+    """A socket of libzmq may have something new."""
+    ready.append(source)
+
+
+def _guarded(step: Callable[..., Any], *arguments: Any) -> Any:
     """The border: a defect in one part is told and does not end the others. A socket that has failed is no such thing."""
     try:
         return step(*arguments)

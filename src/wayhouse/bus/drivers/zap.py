@@ -1,4 +1,5 @@
-"""Who may connect: the mechanisms PLAIN and CURVE of ZMTP, and the handler that libzmq asks (ZeroMQ RFC 27, ZAP).
+"""Who may connect: the mechanisms PLAIN and CURVE of ZMTP, for our own ROUTER and for libzmq's sockets, whose handler this is (ZeroMQ RFC
+27, ZAP).
 
 Called by `server` and the drivers. Rules: deny by default; the handler is made before anything with security is bound
 (without one libzmq would let everybody in); secrets are compared in constant time and appear in no message.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Protocol
+from collections.abc import Callable
 
 import msgspec
 import zmq
@@ -16,22 +17,13 @@ from zmq.utils import z85
 
 from wayhouse.access.known_peers import KnownPeers
 from wayhouse.bus.model import Frames, MalformedError
+from wayhouse.bus.zmtp.mechanisms import Credentials, Mechanism, Null, Plain
 
 ENDPOINT = "inproc://zeromq.zap.01"
 DOMAIN = b"wayhouse"
 VERSION = b"1.0"
 BATCH = 64
 NOBODY = KnownPeers()
-
-
-class Credentials(Protocol):
-    """Both return who it is, or None to refuse."""
-
-    def plain(self, user: str, password: str) -> str | None: ...
-
-    def curve(self, key: bytes) -> str | None:
-        """`key`: the client's public key, 32 bytes."""
-        ...
 
 
 class KnownCredentials:
@@ -65,6 +57,18 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Security(mechanism={self.mechanism!r})"
+
+    def door(self, credentials: Credentials | None) -> Callable[[], Mechanism]:
+        """What makes the mechanism of a new connection; without credentials nobody is let in that has to show some."""
+        if self.mechanism == "none":
+            return Null
+        known = credentials or KnownCredentials()
+        if self.mechanism == "plain":
+            return lambda: Plain(known)
+        from wayhouse.bus.zmtp.curve import Curve  # here: libsodium is loaded by those who need it
+
+        secret_key = z85.decode(self.secret_key)
+        return lambda: Curve(known, secret_key)
 
     def apply(self, target: zmq.Socket[bytes]) -> None:
         """For what `target` binds from here on. What shall have none is to be bound first: libzmq cannot take the domain back,

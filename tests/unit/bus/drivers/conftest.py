@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.mover import BOTH, twin
-from wayhouse.bus.drivers import zeromq
+from tests.parts.mover import BOTH, codec
+from wayhouse.bus.drivers import connection
 
 
 @pytest.fixture(params=BOTH)
 def moved_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The broker's socket uses this one of the twins."""
+    """The broker's connections use this one of the twins."""
     kind: str = request.param
-    for name in ("receive_many", "send_many", "is_readable"):
-        monkeypatch.setattr(zeromq, name, getattr(twin(kind), name))
-    first, together = zeromq.SIZES[kind]
-    monkeypatch.setattr(zeromq, "FIRST", first)
-    monkeypatch.setattr(zeromq, "TOGETHER", together)
+    for name in ("decode", "encode"):
+        monkeypatch.setattr(connection, name, getattr(codec(kind), name))
     return kind
