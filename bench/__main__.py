@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import (
     bus,
     bus_scale,
+    clone,
     fuzz,
     idle,
     install,
@@ -25,6 +26,7 @@ from bench import (
     titanic,
     upgrade,
     watchers,
+    wireguard,
 )
 from bench.table import Table
 
@@ -40,9 +42,11 @@ ALL = {
     "upgrade": upgrade,
     "titanic": titanic,
     "bus": bus,
+    "clone": clone,
     "bus_scale": bus_scale,
     "fuzz": fuzz,
     "overlay": overlay,
+    "wireguard": wireguard,
 }
 NEEDS = {
     "requests": ["wrk", "--version"],

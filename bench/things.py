@@ -33,7 +33,11 @@ MEASURE_S = 20.0
 FIRINGS = 100
 FACTS = 500
 LISTS = 50
-YEAR_S = 365 * 86400.0
+YEAR_S, DAY_S = 365 * 86400.0, 86400.0
+WALL = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+MANY_JOBS, DIFFERENT = 1000, 500
+READING_S, FIRING_S, RUN_S = 100e-6, 0.1, 50e-6
+"""Goals: of the daemon's CPU for a reading with as many devices as there may be; until a scenario's first line; of CPU for a run of a job."""
 CODE = """
 begun = now()
 command("lamp", "power", value("go") % 2 == 1)
@@ -56,7 +60,8 @@ def run(
         f"are read each second for {measure_s:g} s, each reading kept, in the history and on the clone; what the daemon uses with none is taken off. A "
         f"scenario that only watches has a condition that never comes true. It fires {firings} times, one after the other: from a key being sent to "
         "the clone, by a program outside, to what `now()` says in the first line and after a durable request to a device; a process is started for each "
-        "run. A year of jobs is the machine alone, jobs that run once a week each at a time of its own, over both turns of the clock.",
+        "run. Jobs are the machine alone: a year of those that run once a week, each at a time of its own, over both turns of the clock; and a day of "
+        f"{MANY_JOBS:,} that run each minute, all on one line, and on {DIFFERENT} different ones that come to the same.",
         ("what", "measured", "CPU of the daemon", "CPU of the bus"),
     )
     for count in devices:
@@ -71,6 +76,8 @@ def run(
         _firing(table, daemon, firings)
     for count in jobs:
         _year(table, count)
+    _each_minute(table, 1)
+    _each_minute(table, DIFFERENT)
     return table
 
 
@@ -138,7 +145,10 @@ def _readings(table: Table, daemon: Daemon, count: int, measure_s: float) -> Non
     daemon.post_all("/api/v1/devices", [_thermometer(number) for number in range(count)])
     _until(lambda: daemon.readings() > 2 * count)
     each_kb = (daemon.private_kb() - before) / count
-    _measure(table, f"{count:,} devices: a reading", daemon, idle, measure_s)
+    spent = _measure(table, f"{count:,} devices: a reading", daemon, idle, measure_s)
+    if count == DEVICES[-1]:
+        goal = f"{count:,} devices: a reading costs at most {READING_S * 1e6:.0f} µs ({spent * 1e6:.0f} µs)"
+        table.goal(goal, met=spent <= READING_S)
     table.add(f"{count:,} devices: memory", f"{each_kb:.1f} KB each", "", "")
     watchers = min(count, SCENARIOS[-1])
     before = daemon.private_kb()
@@ -161,13 +171,15 @@ def _thermometer(number: int) -> dict[str, Any]:
     return {"driver": "fake", "config": config}
 
 
-def _measure(table: Table, name: str, daemon: Daemon, idle: tuple[float, float], measure_s: float) -> None:
+def _measure(table: Table, name: str, daemon: Daemon, idle: tuple[float, float], measure_s: float) -> float:
+    """Seconds of the daemon's CPU for each reading."""
     time.sleep(2.0)
     count, begun = daemon.readings(), time.perf_counter()
     own, bus = daemon.spent(lambda: time.sleep(measure_s))
     count, took = daemon.readings() - count, time.perf_counter() - begun
     each = [max(0.0, used - unused) / count * 1e6 for used, unused in zip((own, bus), idle, strict=True)]
     table.add(name, f"{count / took:,.0f} a second", f"{each[0]:.0f} µs", f"{each[1]:.0f} µs")
+    return each[0] / 1e6
 
 
 def _list(table: Table, daemon: Daemon) -> None:
@@ -263,6 +275,8 @@ def _firing(table: Table, daemon: Daemon, firings: int) -> None:
     cells = [f"{one / firings * 1e3:.1f} ms" for one in (own, bus)]
     table.add("a scenario fires: to its first line", _spread(first), *cells)
     table.add("and until its command is done", _spread(done), "", "")
+    goal = f"half of the firings are at their first line within {FIRING_S * 1e3:.0f} ms ({median(first) * 1e3:.0f} ms)"
+    table.goal(goal, met=median(first) <= FIRING_S)
 
 
 def _spread(found: list[float]) -> str:
@@ -272,23 +286,40 @@ def _spread(found: list[float]) -> str:
 
 
 def _year(table: Table, count: int) -> None:
-    wall = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-    now, cron = Now(0.0, wall), Cron(Place("Europe/Berlin"))
-    for number in range(count):
-        line = f"{number * 7 % 60} {number % 24} * * {number % 7}"
+    lines = [f"{number * 7 % 60} {number % 24} * * {number % 7}" for number in range(count)]
+    spent = _jobs(table, f"a year of {count:,} jobs, once a week each", lines, YEAR_S)
+    if count == JOBS[-1]:
+        goal = f"a run of a weekly job costs at most {RUN_S * 1e6:.0f} µs ({spent * 1e6:.0f} µs)"
+        table.goal(goal, met=spent <= RUN_S)
+
+
+def _each_minute(table: Table, different: int) -> None:
+    lines = [_minutely(number % different) for number in range(MANY_JOBS)]
+    assert len(set(lines)) == different
+    words = "one line" if different == 1 else f"{different} lines"
+    _jobs(table, f"a day of {MANY_JOBS:,} jobs, each minute, on {words}", lines, DAY_S)
+
+
+def _minutely(number: int) -> str:
+    """A line that means `* * * * *`; another one for each number."""
+    minute, hour = number % 59, number // 59 % 23
+    return f"0-{minute},{minute + 1}-59 0-{hour},{hour + 1}-23 * * *" if number else "* * * * *"
+
+
+def _jobs(table: Table, name: str, lines: list[str], end_s: float) -> float:
+    """Seconds of CPU for each run."""
+    now, cron = Now(0.0, WALL), Cron(Place("Europe/Berlin"))
+    for number, line in enumerate(lines):
         cron.add(Job(name=f"job {number}", schedule=line), now)
     begun, runs = time.process_time(), 0
-    while cron.deadline() <= YEAR_S:
-        now = Now(cron.deadline(), wall + cron.deadline())
+    while cron.deadline() <= end_s:
+        now = Now(cron.deadline(), WALL + cron.deadline())
         cron.tick(now)
+        cron.unsaved()
         runs += len(cron.events())
     used = time.process_time() - begun
-    table.add(
-        f"a year of {count:,} jobs",
-        f"{used:.2f} s of CPU, {runs:,} runs",
-        f"{used / runs * 1e6:.0f} µs a run",
-        "",
-    )
+    table.add(name, f"{used:.2f} s of CPU, {runs:,} runs", f"{used / runs * 1e6:.0f} µs a run", "")
+    return used / runs
 
 
 def _until(holds: Callable[[], object], within_s: float = 60.0) -> None:

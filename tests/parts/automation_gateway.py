@@ -16,6 +16,8 @@ from wayhouse.base.settings import Paths
 from wayhouse.base.tasks import Tasks
 from wayhouse.gateway.listeners import bind_unix, server
 
+Part = Callable[[Path], AbstractAsyncContextManager[Any]]
+
 
 class Running:
     """`part` makes what has an `app` to serve, which is `home` then; `do` runs a coroutine where it lives."""
@@ -24,9 +26,7 @@ class Running:
     loop: asyncio.AbstractEventLoop
     _stop: asyncio.Event
 
-    def __init__(
-        self, base: Path, part: Callable[[Path], AbstractAsyncContextManager[Any]] = automation
-    ) -> None:
+    def __init__(self, base: Path, part: Part = automation) -> None:
         self.base = base
         self._part = part
         self._ready = threading.Event()
@@ -59,8 +59,9 @@ class Running:
 
 
 @contextmanager
-def running(base: Path) -> Iterator[Running]:
-    one = Running(base)
+def running(base: Path, part: Part = automation) -> Iterator[Running]:
+    """On the socket of a gateway whose folder is `base`."""
+    one = Running(base, part)
     one.start()
     try:
         yield one

@@ -32,6 +32,8 @@ GRACE_S = 60.0
 BACK_S = 3 * 3600.0
 SLEW_S = 0.001
 """By how much the clocks may drift apart before every job is planned anew."""
+MAX_BEFORE = 4
+"""So many settings back are remembered of each job: of a clock that is wrong at each boot, the latest times count."""
 _HALF_S = 0.5
 """Occurrences are whole seconds: this much before one is after the one before."""
 
@@ -83,7 +85,9 @@ class Cron:
             )
         record = record or Record(since=now.wall, boot=self._boot)
         if record.since > now.wall + BACK_S:
-            record = msgspec.structs.replace(record, since=now.wall)
+            record = _set_back(record, now.wall)
+        else:
+            record = _returned(record, now.wall)
         entry = _Entry(next(self._numbers), job, parse(job.schedule), record)
         self._plan(entry, now)
         self._entries[job.name] = entry
@@ -157,14 +161,13 @@ class Cron:
     def tick(self, now: Now) -> None:
         """Decide what is due, and plan anew by what the wall clock says now."""
         ahead = now.wall - now.monotonic
-        was_wrong = self._ahead is not None and ahead < self._ahead - BACK_S
+        moved = 0.0 if self._ahead is None else ahead - self._ahead
         self._ahead = ahead
         looking = self._to_look_at(ahead, now)
         try:
             for entry in looking:
-                if was_wrong and not isinstance(entry.schedule, Every):
-                    self._note(entry, since=now.wall)
-                    self._plan(entry, now)
+                if not isinstance(entry.schedule, Every | AtBoot):
+                    self._reckon(entry, moved, now)
                 if not entry.job.is_paused:
                     self._look(entry, now)
         finally:
@@ -189,6 +192,18 @@ class Cron:
         self._planned_with = ahead
         self._timetable.clear()
         return list(self._entries.values())
+
+    def _reckon(self, entry: _Entry, moved: float, now: Now) -> None:
+        """By how much the wall clock was set says whether it was wrong before, or is right again."""
+        record = entry.record
+        if moved < -BACK_S:
+            record = _set_back(record, now.wall)
+        elif moved > GRACE_S:
+            record = _returned(record, now.wall)
+        if record is not entry.record:
+            entry.record = record
+            self._unsaved.add(entry.job.name)
+            self._plan(entry, now)
 
     def _look(self, entry: _Entry, now: Now) -> None:
         if isinstance(entry.schedule, Every):
@@ -288,7 +303,7 @@ class Cron:
 
     def _note(self, entry: _Entry, *, since: float, last: float | None = None) -> None:
         kept = entry.record.last if last is None else last
-        entry.record = Record(since=since, last=kept, boot=self._boot)
+        entry.record = Record(since=since, last=kept, boot=self._boot, before=entry.record.before)
         self._unsaved.add(entry.job.name)
 
     def _entry(self, name: str) -> _Entry:
@@ -298,3 +313,18 @@ class Cron:
             raise NoSuchJobError(
                 f"There is no job `{name[:64]}`. Known are: {names(list(self._entries))}."
             ) from None
+
+
+def _set_back(record: Record, wall: float) -> Record:
+    """Its times are planned from what the clock says now; those that are done with are so still once it says that again."""
+    before = tuple(sorted({*record.before, record.since})[-MAX_BEFORE:])
+    return msgspec.structs.replace(record, since=wall, before=before)
+
+
+def _returned(record: Record, wall: float) -> Record:
+    """The clock says a time again that was done with before it was set back, if there was any. What was later was a wrong clock's."""
+    known = [one for one in record.before if record.since < one <= wall]
+    if not known:
+        return record
+    ahead = tuple(one for one in record.before if one > wall)
+    return msgspec.structs.replace(record, since=known[-1], before=ahead)

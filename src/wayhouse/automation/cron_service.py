@@ -24,6 +24,8 @@ from wayhouse.base.events import Events
 from wayhouse.base.tasks import Tasks
 
 LOOK_S = 30.0
+BURST = 200
+"""So many runs are told at once; then whoever listens gets a turn, since none may fall behind and lose some."""
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,7 @@ class CronManager:
         self._place = place or Place()
         self._cron = Cron(self._place, boot)
         self._changing = asyncio.Lock()
-        self._is_loaded = False
+        self._is_loaded = self._is_stopping = False
         self._running: asyncio.Task[None] | None = None
         self._sleeping: asyncio.Task[None] | None = None
 
@@ -79,13 +81,15 @@ class CronManager:
         if self._running is not None:
             return
         self.load()
+        self._is_stopping = False
         self._running = self._tasks.spawn(self._run(), name="cron")
 
     async def stop(self) -> None:
-        """Nothing is published after this; `start` goes on from here, by the catch-up policies."""
+        """What is being noted as run is published, and nothing after this; `start` goes on from here, by the catch-up policies."""
         running, self._running = self._running, None
         if running is not None:
-            running.cancel()
+            self._is_stopping = True
+            self._rouse()
             await asyncio.wait([running])
 
     async def add(self, job: Job) -> Planned:
@@ -170,9 +174,12 @@ class CronManager:
 
     def _changed(self, name: str, job: Job) -> Planned:
         self._events.publish(JobChanged(name, job))
+        self._rouse()
+        return self._planned(job)
+
+    def _rouse(self) -> None:
         if self._sleeping is not None:
             self._sleeping.cancel()
-        return self._planned(job)
 
     def _planned(self, job: Job) -> Planned:
         return Planned(
@@ -192,10 +199,12 @@ class CronManager:
             log.warning("job %s is not planned: %s", job.name, error)
 
     async def _run(self) -> None:
-        while True:
+        while not self._is_stopping:
             self._cron.tick(self._now())
             await self._give_out(self._cron.events())
-            await self._sleep(min(LOOK_S, max(0.0, self._cron.deadline() - self._clock.monotonic())))
+            if not self._is_stopping:
+                left = self._cron.deadline() - self._clock.monotonic()
+                await self._sleep(min(LOOK_S, max(0.0, left)))
 
     async def _give_out(self, found: Sequence[Run | JobMissed]) -> None:
         records = self._cron.unsaved()
@@ -204,11 +213,13 @@ class CronManager:
                 await self._store.note(records)
             except UnavailableError as error:
                 log.error("jobs run without a note of it on disk: %s", error)  # noqa: TRY400 - said well enough
-        for one in found:
+        for number, one in enumerate(found, 1):
             self._events.publish(JobRan(one, self._clock.wall()) if isinstance(one, Run) else one)
+            if number % BURST == 0:
+                await asyncio.sleep(0)
 
     async def _sleep(self, delay_s: float) -> None:
-        """Until then, or until a job is added or resumed."""
+        """Until then, or until a job is added or resumed, or it is to stop."""
         self._sleeping = self._tasks.spawn(self._clock.sleep(delay_s), name="cron sleeps")
         try:
             await asyncio.wait([self._sleeping])

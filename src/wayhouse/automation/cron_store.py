@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from wayhouse.automation.model import Job, Record
 from wayhouse.base import codec
 from wayhouse.base.database import Connection, Database
+from wayhouse.base.errors import WayhouseError
 
+log = logging.getLogger(__name__)
 SCHEMA = (
     "CREATE TABLE cron_jobs (name TEXT PRIMARY KEY, job BLOB NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;",
 )
@@ -22,15 +25,19 @@ class CronStore:
         database.migrate("automation.cron", SCHEMA)
 
     def load(self) -> list[tuple[Job, Record]]:
-        """All jobs, by name. Raises `BadInputError` for a row that was changed by hand into nonsense."""
-        rows = self._database.read("SELECT job, record FROM cron_jobs ORDER BY name")
-        return [
-            (
-                codec.decode_json(job, Job, what="stored job"),
-                codec.decode_json(record, Record, what="stored record"),
-            )
-            for job, record in rows
-        ]
+        """All jobs, by name. A row that makes no sense, such as one of a newer version, is left out, with a line in the log."""
+        found = list[tuple[Job, Record]]()
+        for name, job, record in self._database.read("SELECT name, job, record FROM cron_jobs ORDER BY name"):
+            try:
+                found.append(
+                    (
+                        codec.decode_json(job, Job, what="stored job"),
+                        codec.decode_json(record, Record, what="stored record"),
+                    )
+                )
+            except WayhouseError as error:
+                log.error("job %s is left out: %s", name, error)  # noqa: TRY400 - said well enough
+        return found
 
     async def save(self, job: Job, record: Record) -> None:
         """Add a job or replace the one of its name. Raises `UnavailableError` when the disk does not take it."""

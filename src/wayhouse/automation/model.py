@@ -81,11 +81,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of a job: `since`: times up to this one are done with; `last`: when it was last due and run;
-    `boot`: the last boot of the machine it has seen."""
+    `boot`: the last boot of the machine it has seen; `before`: what `since` was each time that the clock
+    was set back, the latest last."""
 
     since: float
     last: float | None = None
     boot: str = ""
+    before: tuple[float, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,20 +6,18 @@ the gap, those that they show twice at the first. A line of each hour runs whene
 
 from __future__ import annotations
 
-import copy
 import functools
-from datetime import datetime, timedelta, tzinfo
-
-from cronsim import CronSim
+from datetime import date, timedelta, tzinfo
 
 from wayhouse.automation import sun
+from wayhouse.automation.line import line_of
 from wayhouse.automation.model import Place, zone_of
 from wayhouse.automation.schedule import Calendar, Every, Schedule, Sun
-from wayhouse.automation.zone_time import EPOCH, Turn, instant_of, shown, turn_at
+from wayhouse.automation.zone_time import DAY_S, shown, stretch_at
 
 EARLIEST, LATEST = 0.0, 221_845_392_000.0
 """The years 1970 to 9000; outside nothing occurs."""
-SECOND = timedelta(seconds=1)
+FIRST_DAY = date(1970, 1, 1)
 
 
 def next_after(schedule: Schedule, instant: float, place: Place) -> float | None:
@@ -34,7 +32,7 @@ def next_after(schedule: Schedule, instant: float, place: Place) -> float | None
     if isinstance(schedule, Sun):
         return _next_sun(schedule, instant, place)
     if isinstance(schedule, Calendar):
-        return _next_calendar(schedule, instant, zone_of(place.zone))
+        return _next_calendar(schedule, int(instant // 1), zone_of(place.zone))
     return None
 
 
@@ -73,62 +71,26 @@ def preview(schedule: Schedule, instant: float, place: Place, many: int) -> list
 
 
 def _next_sun(schedule: Sun, instant: float, place: Place) -> float | None:
-    day = shown(instant - schedule.offset_s, zone_of(place.zone)).date() - timedelta(days=1)
+    day = FIRST_DAY + timedelta(days=shown(instant - schedule.offset_s, zone_of(place.zone)) // DAY_S - 1)
     for moment in sun.moments(schedule.phase, place, day):
         if moment + schedule.offset_s > instant:
             return float(moment + schedule.offset_s)
     return None
 
 
-def _next_calendar(schedule: Calendar, instant: float, zone: tzinfo) -> float | None:
-    folds = (0, 1) if schedule.is_each_hour and _is_shown_twice(instant, zone) else (0,)
-    found = [_walk(schedule, instant, zone, fold) for fold in folds]
-    return min((float(one) for one in found if one is not None), default=None)
-
-
-def _is_shown_twice(instant: float, zone: tzinfo) -> bool:
-    """From anywhere else, what comes in the first pass of such a stretch comes before its second."""
-    turn = turn_at(shown(instant, zone), zone)
-    return turn is not None and not turn.is_gap
-
-
-def _walk(schedule: Calendar, instant: float, zone: tzinfo, fold: int) -> int | None:
-    """The next occurrence, of times that are shown twice in the pass `fold`."""
-    start = _start(instant, zone, fold)
-    while (time := _next_shown(schedule.expression, start)) is not None:
-        turn = turn_at(time, zone)
-        start = time
-        if turn is None or not turn.is_gap:
-            found = instant_of(time, zone, fold)
-        elif schedule.is_each_hour:
-            start = turn.end - SECOND
-            continue
-        else:
-            found = turn.at
-        if found > instant:
-            return found
-    return None
-
-
-def _start(instant: float, zone: tzinfo, fold: int) -> datetime:
-    """The time after which to look: in the other pass of a stretch that is shown twice, its beginning or its end."""
-    now = shown(instant, zone)
-    turn: Turn | None = turn_at(now, zone)
-    if turn is not None and not turn.is_gap and now.fold != fold:
-        return (turn.first if fold else turn.end) - SECOND
-    return now.replace(fold=0)
-
-
-def _next_shown(expression: str, time: datetime) -> datetime | None:
-    try:
-        cron = copy.copy(_parsed(expression))
-        cron.dt = time.replace(microsecond=0)
-        return next(cron)
-    except (StopIteration, OverflowError, ValueError):
-        return None
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(expression: str) -> CronSim:
-    """To be copied: reading the line anew costs as much as finding its next time."""
-    return CronSim(expression, EPOCH)
+@functools.lru_cache(maxsize=256)
+def _next_calendar(schedule: Calendar, instant: int, zone: tzinfo) -> float | None:
+    """Remembered, since many jobs of one line are due together."""
+    line, is_each_hour = line_of(schedule.expression), schedule.is_each_hour
+    stretch = stretch_at(instant, zone)
+    while True:
+        time = instant + stretch.offset
+        found = line.after(time if is_each_hour else max(time, stretch.news - 1))
+        if found is None:
+            return None
+        if found < stretch.end + stretch.offset:
+            return float(found - stretch.offset)
+        following = stretch_at(stretch.end, zone)
+        if not is_each_hour and found < following.begin + following.offset:
+            return float(following.begin)
+        instant, stretch = following.begin - 1, following

@@ -48,6 +48,8 @@ class Running:
         self._later: dict[Standing, None] = {}
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._is_stopping = False
 
     @property
     def is_going(self) -> bool:
@@ -59,6 +61,7 @@ class Running:
         """Carry on what was open, run what runs at start-up, and begin to look."""
         self._due.clear()
         self._later.clear()
+        self._is_stopping = False
         for one in self._means.store.open():
             self._take_up(one)
         for standing in self._standings.values():
@@ -66,19 +69,25 @@ class Running:
             if at_startup and conf.active and conf.startup and standing.run is None and not standing.reason:
                 standing.waiting_cause = standing.waiting_cause or STARTUP
             self._due[standing] = None
-        self._spawn(self._look(), "scenarios")
+        self._looking = self._spawn(self._look(), "scenarios")
         self._spawn(self._guard(), "scenarios are guarded")
 
     async def stop(self) -> None:
-        """Nothing is over: all of it can be carried on."""
+        """Nothing is over: all of it can be carried on, and what has fired and not begun is to run then."""
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            self._is_stopping = True
+            self._wake.set()
+            await asyncio.wait([looking])
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         states = {one.name: one.watch.state(self._now()) for one in self._standings.values() if one.watch}
+        causes = {one.name: cause for one in self._standings.values() if (cause := _to_come(one)) is not None}
         try:
-            await self._means.store.remember(states)
+            await self._means.store.remember(states, causes)
         except UnavailableError as error:
             log.error("what triggers remember is not on disk: %s", error)  # noqa: TRY400 - said well enough
 
@@ -200,10 +209,10 @@ class Running:
             self.look_at(standing)
 
     async def _look(self) -> None:
-        while True:
+        while not self._is_stopping:
             self._wake.clear()
             await self._settle_due()
-            if not self._due:
+            if not self._due and not self._is_stopping:
                 await self._sleep()
                 self._due.update(self._later)
                 self._later.clear()
@@ -318,13 +327,21 @@ class Running:
         except UnavailableError as error:
             log.error("steps of a run are not on disk: %s", error)  # noqa: TRY400 - said well enough
 
-    def _spawn(self, work: object, name: str) -> None:
+    def _spawn(self, work: object, name: str) -> asyncio.Task[None]:
         task = self._means.tasks.spawn(work, name=name)  # type: ignore[arg-type]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _now(self) -> Now:
         return Now(self._means.outside.clock.monotonic(), self._means.outside.clock.wall())
+
+
+def _to_come(standing: Standing) -> str | None:
+    """Why a run of it is to begin, which has not."""
+    found = standing.watch.events() if standing.watch is not None else []
+    causes = (one.cause for one in found if isinstance(one, Fire))
+    return standing.waiting_cause or next(causes, None)
 
 
 def _fingerprint(code: str) -> str:

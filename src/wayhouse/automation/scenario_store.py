@@ -114,18 +114,17 @@ class ScenarioStore:
     # ---- scenarios
 
     def load(self) -> list[tuple[Scenario, WatchState | None, str | None]]:
-        """All, by name, with what each trigger remembers and the cause of a run that is still to come. A row that was changed by hand
-        into nonsense is left out, with a line in the log."""
+        """All, by name, with what each trigger remembers and the cause of a run that is still to come. A row that makes no sense is
+        left out, with a line in the log; a trigger whose memory makes none begins anew."""
         rows = self._database.read("SELECT name, document, watch, waiting_cause FROM scenarios ORDER BY name")
         found = []
         for name, document, watch, cause in rows:
             try:
                 scenario = codec.decode_json(document, Scenario, what="stored scenario")
-                state = codec.decode_json(watch, WatchState, what="stored trigger") if watch else None
             except WayhouseError as error:
                 log.error("scenario %s is left out: %s", name, error)  # noqa: TRY400 - said well enough
             else:
-                found.append((scenario, state, cause))
+                found.append((scenario, _remembered(name, watch), cause))
         return found
 
     async def add(self, scenario: Scenario) -> None:
@@ -141,12 +140,16 @@ class ScenarioStore:
     async def remove(self, name: str) -> None:
         await self._write(lambda it: _done(it, "DELETE FROM scenarios WHERE name = ?", (name,)))
 
-    async def remember(self, states: Mapping[str, WatchState]) -> None:
-        """What triggers remember."""
+    async def remember(
+        self, states: Mapping[str, WatchState], causes: Mapping[str, str] | None = None
+    ) -> None:
+        """What triggers remember; and why some, by name, are to run once more."""
         rows = [(codec.encode_json(state), name) for name, state in states.items()]
 
         def work(it: Connection) -> None:
             it.executemany("UPDATE scenarios SET watch = ? WHERE name = ?", rows)
+            for name, cause in (causes or {}).items():
+                putting_off(name, cause)(it)
 
         await self._write(work)
 
@@ -258,6 +261,14 @@ class ScenarioStore:
     async def _write(self, work: Work) -> None:
         """Raises `UnavailableError` when the disk does not take it."""
         await self._database.write(work)
+
+
+def _remembered(name: str, watch: bytes | None) -> WatchState | None:
+    try:
+        return codec.decode_json(watch, WatchState, what="stored trigger") if watch else None
+    except WayhouseError as error:
+        log.error("scenario %s: %s. It begins anew.", name, error)  # noqa: TRY400 - said well enough
+        return None
 
 
 def setting(scenario: str, name: str, value: Plain | None) -> Work:

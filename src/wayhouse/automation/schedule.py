@@ -30,7 +30,7 @@ UNITS_S = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _EXAMPLES = "Examples: `30 7 * * MON-FRI`, `@daily`, `@sunset-00:30`, `@every 90s`, `@reboot`."
 _SUN = re.compile(r"@(sunrise|sunset|dawn|dusk)(?:([+-])([01][0-9]|2[0-3]):([0-5][0-9]))?")
 _PERIOD = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
-_SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - what clocks show
+SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - what clocks show
 
 
 class Phase(enum.StrEnum):
@@ -99,7 +99,7 @@ def _period(text: str) -> int:
 
 def _calendar(text: str) -> Calendar:
     try:
-        cron = CronSim(text, _SOME_DAY)
+        cron = CronSim(text, SOME_DAY)
         next(cron)
     except CronSimError as error:
         raise BadScheduleError(f"`{text}`: {str(error).lower()}. {_EXAMPLES}") from error

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from cronsim import CronSim
 
-from wayhouse.automation.schedule import UNITS_S, AtBoot, Calendar, Every, Schedule, Sun
+from wayhouse.automation.schedule import SOME_DAY, UNITS_S, AtBoot, Calendar, Every, Schedule, Sun
 
-_SOME_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - what clocks show
 _UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
@@ -16,7 +13,7 @@ def describe(schedule: Schedule) -> str:
     """One sentence without a full stop, such as `At 07:30 on Monday through Friday`."""
     match schedule:
         case Calendar():
-            return CronSim(schedule.expression, _SOME_DAY).explain()
+            return CronSim(schedule.expression, SOME_DAY).explain()
         case Every():
             text = _long(schedule.period_s)
             return f"Every {text.removeprefix('1 ') if text.count(' ') == 1 else text}"

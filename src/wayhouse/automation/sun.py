@@ -5,8 +5,9 @@ Rule: a day without that moment (the polar day and night) is passed over; a plac
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 
 from astral import Observer
 from astral.sun import dawn, dusk, sunrise, sunset
@@ -31,11 +32,18 @@ def moments(phase: Phase, place: Place, first: date) -> Iterator[int]:
     """
     if place.latitude is None or place.longitude is None:
         raise BadScheduleError(f"`@{phase}` needs a place: set latitude and longitude of the gateway.")
-    observer = Observer(place.latitude, place.longitude)
     zone = zone_of(place.zone)
     for number in range(LONGEST_DAYS):
-        try:
-            moment = _MOMENTS[phase](observer, first + timedelta(days=number), tzinfo=zone)
-        except (ValueError, ArithmeticError):
-            continue
-        yield round(moment.timestamp())
+        day = first + timedelta(days=number)
+        moment = _moment(phase, place.latitude, place.longitude, zone, day)
+        if moment is not None:
+            yield moment
+
+
+@functools.lru_cache(maxsize=256)
+def _moment(phase: Phase, latitude: float, longitude: float, zone: tzinfo, day: date) -> int | None:
+    """None: not on that day. Remembered, since a day is looked at for the next moment and again for the one after that."""
+    try:
+        return round(_MOMENTS[phase](Observer(latitude, longitude), day, tzinfo=zone).timestamp())
+    except (ValueError, ArithmeticError):
+        return None

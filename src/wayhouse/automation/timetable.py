@@ -52,8 +52,10 @@ class Timetable(Generic[D]):
     def due(self, now: float) -> list[D]:
         """Those whose time has come, by their numbers. They are to be lined up again."""
         found = list[D]()
-        while self.first() <= now:
-            found.append(heapq.heappop(self._heap)[2])
+        while self._heap and self._heap[0][0] <= now:
+            entry = heapq.heappop(self._heap)
+            if self._holds(entry):
+                found.append(entry[2])
         return sorted(found, key=lambda one: one.number)
 
     def clear(self) -> None:

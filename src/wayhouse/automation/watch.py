@@ -20,6 +20,8 @@ from wayhouse.automation.scenario import Scenario
 from wayhouse.automation.trigger import Fired, Trigger, TriggerState
 
 JOB = "cron:"
+PATIENCE_S = 60.0
+"""So long after a restart a source that a wait goes by may take to say something; then it has nothing to say."""
 _ANY = "*"
 
 
@@ -71,8 +73,11 @@ class Watch:
         self._events: list[Fire | Kept | Missed] = []
         self._cron = Cron(place, boot)
         self._add_schedules(now, state)
+        self._unheard: set[str] = set()
+        self._patience = now.monotonic + PATIENCE_S
         self._restore(state, now)
-        self._saved: object = self._memory()
+        is_new = any(state is None or line not in state.records for line in self._schedules)
+        self._saved: object = None if is_new else self._memory()
 
     @property
     def sources(self) -> list[str]:
@@ -86,8 +91,9 @@ class Watch:
 
     def receive(self, source: str, value: Value, now: Now) -> bool:
         """Whether there is anything to do: events, or a state to save."""
-        if self._trigger is None:
+        if self._trigger is None or (value is None and source in self._unheard):
             return False
+        self._unheard.discard(source)
         for name in self._names.get(source, ()):
             if self._is_any:
                 self._receive_any(self._trigger, name, value, now, is_event=source.startswith(JOB))
@@ -97,7 +103,11 @@ class Watch:
         return bool(self._events) or self._memory() != self._saved
 
     def tick(self, now: Now) -> None:
-        if self._trigger is not None:
+        if self._unheard and now.monotonic >= self._patience:
+            away, self._unheard = self._unheard, set()
+            for source in away:
+                self.receive(source, None, now)
+        if self._trigger is not None and not self._unheard:
             self._trigger.tick(now.monotonic)
             self._gather(self._trigger)
         self._cron.tick(now)
@@ -108,6 +118,8 @@ class Watch:
 
     def deadline(self) -> float:
         """When to `tick` next, on the monotonic clock."""
+        if self._unheard:
+            return min(self._patience, self._cron.deadline())
         return min(math.inf if self._trigger is None else self._trigger.deadline(), self._cron.deadline())
 
     def events(self) -> list[Fire | Kept | Missed]:
@@ -166,6 +178,13 @@ class Watch:
                 if any(name in all_ for all_ in self._names.values())
             }
             values = state.trigger.values
+            self._unheard = {
+                source
+                for source, names in self._names.items()
+                if state.trigger.held
+                and not source.startswith(JOB)
+                and any(values.get(one) is not None for one in names)
+            }
         if self._is_any:
             count = values.get(_ANY)
             self._count = int(count) if isinstance(count, int | float) else 0

@@ -1,62 +1,74 @@
-"""What a zone's clocks show, and the stretches that they skip or show twice. Pure; called by `occurrence`.
+"""What a zone's clocks show, as stretches between the moments at which they are set. Pure; called by `occurrence`.
 
-Rule: times without a zone are what clocks on the wall show; an instant is whole Unix seconds. PEP 495's `fold` tells the
-two passes of a stretch that is shown twice: 0 the first, 1 the second.
+Rule: what clocks on the wall show is counted as if it were UTC, in whole seconds since 1970 began; an instant is whole Unix seconds.
+A zone's offset is asked for once a day of a window, not at each question, and the window is remembered.
 """
 
 from __future__ import annotations
 
+import functools
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the zero of what clocks show
+DAY_S = 86400
+WINDOW_S = 128 * DAY_S
+LOOK_BACK_S = 2 * DAY_S
+"""Clocks have never been set back by as much since 1970."""
 
 
-class Turn(NamedTuple):
-    """Clocks are set at the instant `at`; they skip, or show twice, the times from `first` up to but without `end`."""
+class Stretch(NamedTuple):
+    """From the instant `begin` up to but without `end` clocks are `offset` seconds ahead of UTC. What they show there before `news` they
+    have shown already. At `end` they are set, or it is only as far as was looked."""
 
-    at: int
-    first: datetime
-    end: datetime
-    is_gap: bool
-
-
-def shown(instant: float, zone: tzinfo) -> datetime:
-    """What clocks show at that instant, without a zone, with its `fold`."""
-    return datetime.fromtimestamp(instant // 1, zone).replace(tzinfo=None)
+    begin: int
+    end: int
+    offset: int
+    news: int
 
 
-def instant_of(time: datetime, zone: tzinfo, fold: int = 0) -> int:
-    """The instant when clocks show `time`."""
-    return _seconds(time) - _offset(time, zone, fold)
+def stretch_at(instant: int, zone: tzinfo) -> Stretch:
+    for one in _window(instant // WINDOW_S, zone):
+        if instant < one.end:
+            return one
+    raise AssertionError(instant)
 
 
-def turn_at(time: datetime, zone: tzinfo) -> Turn | None:
-    """How clocks are set around `time`; None when they show it exactly once."""
-    before, after = _offset(time, zone, 0), _offset(time, zone, 1)
-    if before == after:
-        return None
-    low, high = sorted((before, after))
-    at = _first_with(after, _seconds(time) - high, _seconds(time) - low, zone)
-    return Turn(at, EPOCH + timedelta(seconds=at + low), EPOCH + timedelta(seconds=at + high), after > before)
+def shown(instant: float, zone: tzinfo) -> int:
+    """What clocks show then."""
+    second = int(instant // 1)
+    return second + stretch_at(second, zone).offset
 
 
-def _first_with(offset: int, before: int, after: int, zone: tzinfo) -> int:
-    """The first instant of (before, after] from which the zone is `offset` seconds ahead."""
+@functools.lru_cache(maxsize=1024)
+def _window(number: int, zone: tzinfo) -> tuple[Stretch, ...]:
+    """All of a span of time. Between two changes of a zone there was always more than a day (a week is the least known)."""
+    first, end = number * WINDOW_S, (number + 1) * WINDOW_S
+    begin = first - LOOK_BACK_S
+    offset = _offset(begin, zone)
+    news = begin + offset
+    found = list[Stretch]()
+    for probe in range(begin + DAY_S, end + 1, DAY_S):
+        after = _offset(probe, zone)
+        if after == offset:
+            continue
+        at = _set_at(offset, probe - DAY_S, probe, zone)
+        found.append(Stretch(begin, at, offset, news))
+        begin, offset, news = at, after, max(news, at + offset)
+    found.append(Stretch(begin, end, offset, news))
+    return tuple(one._replace(begin=max(one.begin, first)) for one in found if one.end > first)
+
+
+def _set_at(offset: int, before: int, after: int, zone: tzinfo) -> int:
+    """The first instant of (before, after] from which the zone is no more `offset` seconds ahead."""
     while after - before > 1:
         middle = (before + after) // 2
-        ahead = datetime.fromtimestamp(middle, UTC).astimezone(zone).utcoffset() or timedelta()
-        if ahead // timedelta(seconds=1) == offset:
-            after = middle
-        else:
+        if _offset(middle, zone) == offset:
             before = middle
+        else:
+            after = middle
     return after
 
 
-def _offset(time: datetime, zone: tzinfo, fold: int) -> int:
-    ahead = time.replace(tzinfo=zone, fold=fold).utcoffset() or timedelta()
+def _offset(instant: int, zone: tzinfo) -> int:
+    ahead = datetime.fromtimestamp(instant, UTC).astimezone(zone).utcoffset() or timedelta()
     return ahead // timedelta(seconds=1)
-
-
-def _seconds(time: datetime) -> int:
-    return (time.replace(fold=0) - EPOCH) // timedelta(seconds=1)

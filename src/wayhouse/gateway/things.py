@@ -119,13 +119,15 @@ class Things:
             self._working = self._tasks.spawn(self._work(), name="things")
 
     async def rest(self, patience_s: float) -> None:
+        rooms = self._rooms
         working, self._working = self._working, None
+        # Jobs stop before those who tell the scenarios of them: a run that was given out is not given out again.
+        await rooms.crons.stop()
+        await asyncio.sleep(0)
         if working is not None:
             working.cancel()
             await asyncio.wait([working])
-        rooms = self._rooms
         await rooms.scenarios.stop()
-        await rooms.crons.stop()
         await rooms.clock.stop()
         await rooms.links.rest()
         await self._cron_keys.stop()

@@ -254,6 +254,71 @@ def test_whatever_the_clock_does_no_time_is_run_twice(
     assert world.cron.deadline() > world.monotonic
 
 
+@pytest.mark.parametrize("catch_up", CatchUp)
+def test_a_machine_that_boots_in_1970_runs_nothing_twice(catch_up: CatchUp) -> None:
+    """Without a clock of its own it learns the time from the network, some time after the gateway has started."""
+    world = World(wall=60.0)
+    world.add("0 * * * *", catch_up, Record(since=START, last=START))
+    assert world.go(30) == []
+    world.wall = START + 600
+    assert world.go(0) == []
+    assert world.go(HOUR) == [HOUR]
+    assert not any(isinstance(event, JobMissed) for event in world.found)
+
+
+def test_a_machine_that_boots_in_1970_twice_catches_up_once() -> None:
+    world = World(wall=60.0)
+    world.add("0 * * * *", CatchUp.ALL, Record(since=START, last=START))
+    assert len(world.go(2 * HOUR)) == 2, "until the time is known, 1970 is what clocks show"
+    kept = world.cron.record("job")
+    world = World(wall=60.0)
+    world.add("0 * * * *", CatchUp.ALL, kept)
+    world.go(30)
+    world.wall = START + 3 * HOUR
+    assert world.go(0) == [HOUR, 2 * HOUR, 3 * HOUR]
+    kept = world.cron.record("job")
+    world = World(wall=START + 4 * HOUR)
+    world.add("0 * * * *", CatchUp.ALL, kept)
+    assert world.go(0) == [4 * HOUR]
+
+
+def test_a_clock_that_goes_back_a_day_and_returns_runs_nothing_twice() -> None:
+    world = World()
+    world.add("0 * * * *", CatchUp.ALL)
+    assert world.go(2 * HOUR) == [HOUR, 2 * HOUR]
+    world.wall -= 24 * HOUR
+    assert world.go(600) == []
+    world.wall += 24 * HOUR
+    assert world.go(HOUR) == [3 * HOUR]
+    assert not any(isinstance(event, JobMissed) for event in world.found)
+
+
+def test_the_time_that_was_learned_before_a_restart_counts() -> None:
+    world = World(wall=60.0)
+    world.add("0 * * * *", CatchUp.ALL, Record(since=START, last=START))
+    world.go(HOUR)
+    kept = world.cron.record("job")
+    world = World(wall=START + HOUR)
+    world.add("0 * * * *", CatchUp.ALL, kept)
+    assert world.go(0) == [HOUR]
+
+
+def test_a_clock_that_was_wrong_both_ways_is_believed_when_it_is_right() -> None:
+    world = World(wall=START + 12 * 365 * 24 * HOUR)
+    world.add("0 * * * *", CatchUp.ALL)
+    world.wall = START
+    assert world.go(2 * HOUR) == [HOUR, 2 * HOUR]
+    kept = world.cron.record("job")
+    for _ in range(8):
+        world = World(wall=60.0)
+        world.add("0 * * * *", CatchUp.ALL, kept)
+        world.go(5 * HOUR)
+        kept = world.cron.record("job")
+    assert len(kept.before) <= 4
+    world.wall = START + 3 * HOUR
+    assert world.go(0) == [3 * HOUR]
+
+
 YEAR = 2024
 """A leap year."""
 DAY = 86400.0
@@ -292,7 +357,7 @@ def sun_of_the_year(place: Place, kind: str, start: float, end: float) -> list[f
 
 def due_in_the_year(place: Place) -> dict[str, list[float]]:
     start, end = begin(place.zone, YEAR), begin(place.zone, YEAR + 1)
-    clock = list(clock_reader.look(place.zone, start, end))
+    clock = clock_reader.look(place.zone, start, end)
     found = {line: clock_reader.due(clock, meaning) for line, (_, meaning) in LINES_OF_A_YEAR.items()}
     assert {line: len(times) for line, times in found.items()} == {
         line: many for line, (many, _) in LINES_OF_A_YEAR.items()
@@ -335,15 +400,15 @@ def test_a_year_with_both_turns_and_two_jumps(zone: str) -> None:
     world.wall -= DAY
     world.go(end - BACK + DAY)
     assert world.now == Now(1000 + end - start, end)
+    found: dict[str, list[Run | JobMissed]] = {}
+    for one in world.found:
+        found.setdefault(one.name, []).append(one)
     for number, (line, catch_up) in enumerate(jobs):
-        name = f"job {number}"
-        runs = [one for one in world.found if isinstance(one, Run) and one.name == name]
+        runs = [one for one in found[f"job {number}"] if isinstance(one, Run)]
         told = [
-            JobMissed("", one.first, one.last)
-            for one in world.found
-            if isinstance(one, JobMissed) and one.name == name
+            JobMissed("", one.first, one.last) for one in found[f"job {number}"] if isinstance(one, JobMissed)
         ]
         caught = [one.due for one in runs if one.is_catch_up]
         assert ([one.due for one in runs], caught, told) == expected(due[line], catch_up), (line, catch_up)
-    assert sum(one.name == "period" for one in world.found) == 366 * 4
-    assert [one for one in world.found if one.name == "boot"] == [Run(name="boot", due=start)]
+    assert len(found["period"]) == 366 * 4
+    assert found["boot"] == [Run(name="boot", due=start)]

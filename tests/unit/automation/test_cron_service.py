@@ -250,3 +250,70 @@ async def test_preview(database: Database) -> None:
         assert cron.place == Place()
         with pytest.raises(BadScheduleError):
             cron.preview("@sunset")
+
+
+async def test_a_run_that_is_being_noted_when_it_stops_is_given_out(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        cron.start()
+        await cron.add(Job(name="tea", schedule="@hourly"))
+        await asyncio.sleep(0)
+        with events.subscribe(JobRan) as heard:
+            await database.hold()
+            clock.move(3600)
+            while cron.view("tea").last_run is None:
+                clock.move(1)  # whoever had not yet gone to sleep
+                await asyncio.sleep(0)
+            stopping = asyncio.ensure_future(cron.stop())
+            await asyncio.sleep(0)
+            database.go_on()
+            await stopping
+            assert (await following(heard)).run.due == START + 3600
+    async with Tasks() as tasks:
+        again = manager(database, clock, events, tasks)
+        again.load()
+        assert again.view("tea").last_run == START + 3600
+
+
+async def test_many_runs_at_once_drown_nobody(database: Database) -> None:
+    clock, events = HandClock(), Events()
+    names = {f"job {number}" for number in range(25)}
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        for name in names:
+            await cron.add(Job(name=name, schedule="* * * * *", catch_up=CatchUp.ALL, limit=100))
+        clock.move(86400)
+        cron = manager(database, clock, events, tasks)
+        with events.subscribe(JobRan) as heard:
+            cron.start()
+            found = list[str]()
+            async with asyncio.timeout(20):
+                async for one in heard:
+                    found.append(one.run.name)
+                    if len(found) + heard.lost == 2500:
+                        break
+            assert heard.lost == 0
+        assert set(found) == names
+        await cron.stop()
+
+
+async def test_a_row_that_makes_no_sense_is_left_out(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, events = HandClock(), Events()
+    async with Tasks() as tasks:
+        cron = manager(database, clock, events, tasks)
+        for name in ("milk", "tea"):
+            await cron.add(Job(name=name, schedule="@hourly"))
+        await database.write(
+            lambda it: it.execute("UPDATE cron_jobs SET job = '{' WHERE name = 'milk'").rowcount
+        )
+        again = manager(database, clock, events, tasks)
+        again.load()
+        assert list(again.jobs) == ["tea"]
+        assert "milk" in caplog.text
+        await again.add(Job(name="milk", schedule="@daily"))
+        once_more = manager(database, clock, events, tasks)
+        once_more.load()
+        assert list(once_more.jobs) == ["milk", "tea"]

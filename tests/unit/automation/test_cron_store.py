@@ -9,7 +9,6 @@ import pytest
 from wayhouse.automation.cron_store import CronStore
 from wayhouse.automation.model import CatchUp, Job, Record
 from wayhouse.base.database import Database
-from wayhouse.base.errors import BadInputError
 
 
 async def test_jobs_are_there_after_a_restart(tmp_path: Path) -> None:
@@ -30,10 +29,26 @@ async def test_jobs_are_there_after_a_restart(tmp_path: Path) -> None:
     database.close()
 
 
-async def test_a_row_changed_by_hand(tmp_path: Path) -> None:
+async def test_a_row_that_makes_no_sense_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     database = Database(tmp_path / "a.db")
     store = CronStore(database)
+    one = Job(name="one", schedule="@daily")
+    await store.save(one, Record(since=1.0))
     await database.write(lambda it: it.execute("INSERT INTO cron_jobs VALUES ('x', '{}', '{}')").rowcount)
-    with pytest.raises(BadInputError, match="stored job"):
-        store.load()
+    assert store.load() == [(one, Record(since=1.0))]
+    assert "job x is left out: stored job" in caplog.text
+    database.close()
+
+
+async def test_what_an_older_version_kept_is_read(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.db")
+    store = CronStore(database)
+    rows = ('{"name":"one","schedule":"@daily"}', '{"since":5.0,"last":5.0,"boot":"b"}')
+    await database.write(lambda it: it.execute("INSERT INTO cron_jobs VALUES ('one', ?, ?)", rows).rowcount)
+    record = Record(since=5.0, last=5.0, boot="b")
+    assert store.load() == [(Job(name="one", schedule="@daily"), record)]
+    await store.note({"one": Record(since=60.0, boot="b", before=(5.0,))})
+    assert store.load()[0][1].before == (5.0,)
     database.close()

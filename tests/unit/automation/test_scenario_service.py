@@ -34,6 +34,7 @@ from wayhouse.automation.runs import (
     StepTaken,
 )
 from wayhouse.automation.scenario import Conf, Scenario
+from wayhouse.base.database import Database
 from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError
 
 T = {"t": "device:t"}
@@ -672,3 +673,44 @@ def test_settings_are_checked() -> None:
             ScenarioSettings(**bad)
     assert Place().zone == "UTC"
     assert Conf().active is False
+
+
+async def test_what_fired_just_before_a_stop_runs_afterwards(tmp_path: Path) -> None:
+    house = House()
+    async with Lab(tmp_path, house) as lab:
+        for name, fields in {
+            "when": {"when": Above("t", 10)},
+            "changes": {},
+            "job": {},
+        }.items():
+            entries = {"t": "cron:tea"} if name == "job" else T
+            await lab.add("print(cause)", name, entries=entries, **fields)
+        lab.say("device:t", 0)
+        await asyncio.sleep(0.05)
+        lab.say("device:t", 20)
+        lab.say("cron:tea", 1.0)
+    async with Lab(tmp_path, house) as lab:
+        for name, cause in {"when": "entry t", "changes": "entry t", "job": "entry t"}.items():
+            run = await lab.ended(name)
+            assert (run.outcome, lab.printed(run)) == (Outcome.DONE, [cause])
+        await asyncio.sleep(0.05)
+        assert [len(lab.manager.runs(name)) for name in ("when", "changes", "job")] == [1, 1, 1]
+
+
+async def test_a_trigger_that_cannot_be_read_is_forgotten_and_not_its_scenario(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.add("print(value('t'))", entries=T)
+        await lab.manager.set_variable("one", "n", 1)
+    database = Database(tmp_path / "scenarios.db")
+    await database.write(
+        lambda it: it.execute("UPDATE scenarios SET watch = '{\"trigger\": 7}' WHERE name = 'one'").rowcount
+    )
+    database.close()
+    async with Lab(tmp_path) as lab:
+        assert lab.manager.variables("one") == {"n": 1}
+        lab.say("device:t", 1)
+        lab.say("device:t", 2)
+        assert lab.printed(await lab.ended()) == ["2"]
+    assert "one" in caplog.text

@@ -10,7 +10,7 @@ from wayhouse.automation.condition import Above, AllOf, AtMost, Changed, Equals,
 from wayhouse.automation.cron import Now
 from wayhouse.automation.model import Place
 from wayhouse.automation.scenario import Scenario
-from wayhouse.automation.watch import Fire, Kept, Missed, Watch, WatchState, describe
+from wayhouse.automation.watch import PATIENCE_S, Fire, Kept, Missed, Watch, WatchState, describe
 from wayhouse.base import codec
 from wayhouse.base.errors import BadInputError
 
@@ -144,3 +144,64 @@ def test_conditions_in_words() -> None:
         describe(Not(AllOf((Equals("a", "x"), Changed("b"))))) == 'not of (all of (a equals "x", b changed))'
     )
     assert describe(For(5.0, Above("a", 1.5))) == "(a above 1.5 for 5 s)"
+
+
+def test_since_when_a_schedule_is_watched_is_remembered_at_once() -> None:
+    """Else a crash before its first time would begin anew, and a time of the moment that the gateway was away would be lost."""
+    one = watch(schedules=("30 12 * * *",))
+    state = one.unsaved(at(5))
+    assert state is not None
+    assert one.unsaved(at(6)) is None
+    later = watch(state, at(1830), schedules=("30 12 * * *",))
+    assert later.unsaved(at(1830)) is None
+    later.tick(at(1830))
+    assert later.events() == [Fire("schedule 30 12 * * *")]
+    assert watch(entries={"a": "device:a"}).unsaved(at(0)) is None
+
+
+SLOW = {"entries": {"t": "device:t"}, "when": For(100.0, Above("t", 5))}
+
+
+def held(**fields: Any) -> WatchState:
+    """Of a wait that began at 0, when the gateway ended at 40."""
+    one = watch(**fields)
+    one.receive("device:t", 6, at(0))
+    one.tick(at(40))
+    return one.state(at(40))
+
+
+def test_a_wait_goes_on_although_its_sensor_has_said_nothing_yet_after_a_restart() -> None:
+    one = watch(held(**SLOW), at(50), **SLOW)
+    one.receive("device:t", None, at(50))
+    one.tick(at(50))
+    assert [wait.until for wait in one.waits(at(50))] == [NOON + 100]
+    one.receive("device:t", 7, at(60))
+    one.tick(at(60))
+    assert one.deadline() == 1100
+    one.tick(at(100))
+    assert one.events() == [Fire("wait")]
+
+
+@pytest.mark.parametrize(("value", "found"), [(7, [Fire("entry t")]), (1, [])])
+def test_a_wait_that_ends_before_its_sensor_says_something_goes_by_that(
+    value: float, found: list[Fire]
+) -> None:
+    one = watch(held(**SLOW), at(95), **SLOW)
+    one.receive("device:t", None, at(95))
+    one.tick(at(120))
+    assert one.events() == []
+    one.receive("device:t", value, at(130))
+    one.tick(at(130))
+    assert one.events() == found
+
+
+def test_a_sensor_that_stays_away_breaks_the_wait() -> None:
+    one = watch(held(**SLOW), at(95), **SLOW)
+    one.receive("device:t", None, at(95))
+    assert one.deadline() == 1095 + PATIENCE_S
+    one.tick(at(95 + PATIENCE_S))
+    assert (one.events(), one.waits(at(155))) == ([], [])
+    one.receive("device:t", 7, at(200))
+    assert one.deadline() == 1300
+    one.receive("device:t", None, at(210))
+    assert one.waits(at(210)) == []

@@ -14,7 +14,7 @@ import pytest
 from wayhouse.access.audit import Audit
 from wayhouse.access.bus_keys import BusPeers
 from wayhouse.access.store import AccessStore
-from wayhouse.automation.model import Job, Value
+from wayhouse.automation.model import Job, JobRan, Value
 from wayhouse.automation.runs import ScenarioChanged
 from wayhouse.automation.scenario import Conf, Scenario
 from wayhouse.base.clock import SystemClock
@@ -57,7 +57,7 @@ class Heard:
 
 
 @pytest.fixture
-async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
+async def house(tmp_path: Path) -> AsyncIterator[tuple[Rooms, Things]]:
     paths = Paths.under(tmp_path)
     for path in (paths.data, paths.runtime):
         path.mkdir(parents=True, exist_ok=True)
@@ -84,9 +84,14 @@ async def rooms(tmp_path: Path) -> AsyncIterator[Rooms]:
                 await until(
                     lambda: len(made.devices.all()) == 6 and made.devices.last("lamp", "power") is not None
                 )
-                yield made
+                yield made, things
                 await things.rest(1.0)
     database.close()
+
+
+@pytest.fixture
+def rooms(house: tuple[Rooms, Things]) -> Rooms:
+    return house[0]
 
 
 @pytest.fixture
@@ -256,3 +261,25 @@ async def test_only_cameras_have_pictures(rooms: Rooms) -> None:
 )
 def test_values_out_of_frames(body: bytes, value: Value) -> None:
     assert plain(body) == value
+
+
+async def test_a_job_that_runs_as_the_gateway_rests_is_heard_of(house: tuple[Rooms, Things]) -> None:
+    rooms, things = house
+    tick = Scenario(name="tick", code="", entries={"job": "cron:tick"}, conf=Conf(active=True))
+    await rooms.scenarios.add(tick)
+    with rooms.sources._events.subscribe(JobRan) as heard:
+        await rooms.crons.add(Job(name="tick", schedule="* * * * * *"))
+        last = await anext(heard)
+        database = rooms.crons._store._database
+        await database.hold()
+        resting = asyncio.ensure_future(things.rest(1.0))
+        await asyncio.sleep(1.2)
+        database.go_on()
+        await resting
+        while heard._queue:
+            last = await anext(heard)
+    await rooms.crons.pause("tick")
+    things.carry_on()
+    await until(lambda: rooms.scenarios.runs("tick") and rooms.scenarios.runs("tick")[0].ended)
+    await asyncio.sleep(0.2)
+    assert rooms.scenarios.runs("tick")[0].started >= last.at
