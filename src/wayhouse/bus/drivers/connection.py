@@ -28,8 +28,17 @@ AT_ONCE, MOST_AT_ONCE = 64 << 10, 1 << 20
 """What is read in one turn, when nothing or much of a frame is known to come."""
 HIGH_WATER, HIGH_WATER_BYTES = 10_000, 64 << 20
 """Messages, and their bytes, that wait for a peer which does not read; more than any window of credit."""
+BACKLOG_BYTES = 256 << 20
+"""What waits for all such peers together."""
 GATHERED = 64
 """Pieces in one call of the system."""
+
+
+class Backlog:
+    """`bytes` wait for peers that do not read."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
 
 
 class Connection:
@@ -43,6 +52,7 @@ class Connection:
         watch: Watch,
         received: list[Frames],
         touched: list[Connection],
+        backlog: Backlog,
         on_open: Callable[[Connection, bytes], bytes],
         on_lost: Callable[[Connection, str], object],
     ) -> None:
@@ -54,6 +64,7 @@ class Connection:
         self._watch = watch
         self._received = received
         self._touched = touched
+        self._backlog = backlog
         self._on_open, self._on_lost = on_open, on_lost
         self._message: Frames = []
         self._buffer = bytearray()
@@ -84,9 +95,9 @@ class Connection:
         wrapping = self.session.mechanism.wrapping
         data = encode(message, 1) if wrapping is None else wrapping.seal(message[1:])
         if self._is_blocked:
-            if len(self._out) >= HIGH_WATER or self._waiting + len(data) > HIGH_WATER_BYTES:
+            if not self._has_room(len(data)):
                 return False
-            self._waiting += len(data)
+            self._wait_for(len(data))
         elif not self._out:
             self._touched.append(self)
         self._out.append(data)
@@ -114,6 +125,7 @@ class Connection:
         if self._is_closed:
             return
         self._is_closed = True
+        self._wait_for(-self._waiting)
         self._watch.remove(self._fd)
         self._out.clear()
         self._buffer.clear()
@@ -224,14 +236,27 @@ class Connection:
             return
         self._out.append(data)
         if self._is_blocked:
-            self._waiting += len(data)
+            self._wait_for(len(data))
             if len(self._out) > HIGH_WATER:
                 self.close("it does not read")
         else:
             self.flush()
 
+    def _has_room(self, size: int) -> bool:
+        return (
+            len(self._out) < HIGH_WATER
+            and self._waiting + size <= HIGH_WATER_BYTES
+            and self._backlog.bytes + size <= BACKLOG_BYTES
+        )
+
+    def _wait_for(self, size: int) -> None:
+        """More waits, or less."""
+        self._waiting += size
+        self._backlog.bytes += size
+
     def _block(self, waiting: int) -> None:
-        self._is_blocked, self._waiting = True, waiting
+        self._is_blocked = True
+        self._wait_for(waiting)
         self._watch.change(self._fd, READ | WRITE)
 
     def _write_more(self) -> None:
@@ -243,11 +268,12 @@ class Connection:
         except OSError as error:
             self.close(str(error))
             return
-        self._waiting -= sent
+        if self._is_blocked:
+            self._wait_for(-sent)
         while self._out and sent >= len(self._out[0]):
             sent -= len(self._out.popleft())
         if sent:
             self._out[0] = memoryview(self._out[0])[sent:]
         if not self._out and self._is_blocked:
-            self._is_blocked, self._waiting = False, 0
+            self._is_blocked = False
             self._watch.change(self._fd, READ)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from wayhouse.bus.drivers import listening
-from wayhouse.bus.drivers.connection import Connection
+from wayhouse.bus.drivers.connection import Backlog, Connection
 from wayhouse.bus.drivers.watch import Watch
 from wayhouse.bus.model import Frames
 from wayhouse.bus.zmtp.mechanisms import Mechanism, Null
@@ -43,6 +43,7 @@ class Router:
         self._peers: dict[bytes, Connection] = {}
         self._greeting: dict[Connection, float] = {}
         self._touched: list[Connection] = []
+        self._backlog = Backlog()
         self._number = int.from_bytes(os.urandom(4), "big")
         self._paused_until = 0.0
 
@@ -85,6 +86,8 @@ class Router:
 
     def deadline(self) -> float | None:
         """When `tick` is due."""
+        if not self._greeting and not self._paused_until:
+            return None
         times = list(self._greeting.values())[:1]  # the oldest is the first
         if self._paused_until:
             times.append(self._paused_until)
@@ -145,7 +148,14 @@ class Router:
             return
         mechanism = Null() if sock.family == socket.AF_UNIX else self._mechanism()
         connection = Connection(
-            sock, Session(mechanism), self._watch, self.received, self._touched, self._opened, self._lost
+            sock,
+            Session(mechanism),
+            self._watch,
+            self.received,
+            self._touched,
+            self._backlog,
+            self._opened,
+            self._lost,
         )
         if not connection.is_closed:
             self._greeting[connection] = time.monotonic() + HANDSHAKE_S

@@ -215,6 +215,37 @@ def test_curve_lets_in_known_keys_and_nobody_else():
         assert nothing_comes(socks[1])
 
 
+@pytest.mark.parametrize("mechanism", ["none", "plain", "curve"])
+def test_libzmqs_heartbeats_are_answered_and_messages_of_any_size_come_whole(mechanism):
+    server_public, server_secret = zmq.curve_keypair()
+    public, secret = zmq.curve_keypair()
+    known = KnownPeers(plain={"ann": "secret"}, curve={public.decode(): "ann"})
+    options = {
+        "none": [],
+        "plain": [(zmq.PLAIN_USERNAME, b"ann"), (zmq.PLAIN_PASSWORD, b"secret")],
+        "curve": [
+            (zmq.CURVE_SERVERKEY, server_public),
+            (zmq.CURVE_PUBLICKEY, public),
+            (zmq.CURVE_SECRETKEY, secret),
+        ],
+    }[mechanism]
+    security = Security(mechanism=mechanism, secret_key=server_secret if mechanism == "curve" else b"")
+    beats = [(zmq.HEARTBEAT_IVL, 20), (zmq.HEARTBEAT_TIMEOUT, 200)]
+    with served("tcp://127.0.0.1:0", credentials=KnownCredentials(known), security=security) as (
+        router,
+        (tcp,),
+        context,
+    ):
+        client = peer(context, tcp, *options, *beats)
+        seen = []
+        for size in (1, 230, 255, 256, 70_000, 1_000_000) * 2:
+            client.send_multipart(mdp.build_request(b"mmi.echo", [b"x" * size]))
+            assert got(client) == [b"", b"MDPC01", b"mmi.echo", b"x" * size]
+            seen.append(router.router.peers())
+            time.sleep(0.05)
+        assert seen == [seen[0]] * 12
+
+
 @given(
     st.lists(
         st.one_of(st.binary(max_size=6), st.sampled_from([b"1.0", b"wayhouse", b"PLAIN", b"CURVE", b"ann"])),

@@ -218,6 +218,25 @@ def test_what_one_peer_does_not_read_is_bounded_and_holds_up_nobody(house, monke
     slow.close()
 
 
+def test_what_all_together_do_not_read_is_bounded_too(house, monkeypatch):
+    monkeypatch.setattr(connection, "BACKLOG_BYTES", 3 << 20)
+    slow = [house.raw(GREETING + ready() + b"\0\4slow") for _ in range(4)]
+    who = [frames[0] for frames in house.messages(4)]
+    taken = dict.fromkeys(who, 0)
+    for _ in range(2000):
+        for one in who:
+            taken[one] += not house.router.send([[one, bytes(10_000)]])
+        house.router.flush()
+    assert max(taken.values()) < 2000
+    for sock, one in zip(slow, who, strict=True):
+        sock.close()
+        house.until(lambda one=one: one in house.router.gone)
+    fresh = house.raw(GREETING + ready() + b"\0\4slow")
+    [(one, _)] = house.messages(1)
+    house.until(lambda: house.router.flush() or house.router.send([[one, bytes(1 << 20)]]))
+    fresh.close()
+
+
 def test_many_messages_for_one_who_does_not_read_are_bounded(house, monkeypatch):
     monkeypatch.setattr(connection, "HIGH_WATER", 100)
     slow = house.raw(GREETING + ready() + b"\0\4slow")
