@@ -13,8 +13,9 @@ help: ## What can be made here
 up: $(VENV)/.run ## Start a gateway in the foreground (ARGS="--demo --listen 0.0.0.0:8080")
 	@$(BIN)/wayhouse up $(ARGS)
 
-fast: $(VENV)/.run ## Compile the bus's frame mover (needs cc and Python's headers); optional, used from the next start on
+fast: $(VENV)/.run ## Compile the bus's frame mover and the overlay's engine (needs cc and Python's headers); optional, used from the next start on
 	@$(BIN)/python -m wayhouse.bus.drivers.frames_compiled
+	@$(BIN)/python -m wayhouse.overlay.engine.native_part
 
 check: $(VENV)/.dev ## Format, lint, types, floors, test map: seconds
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

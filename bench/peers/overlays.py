@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,21 @@ def _run(*words: str, folder: Path) -> str:
     return subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+def _wait_until_bound(lab: WireLab, side: int) -> None:
+    until = time.monotonic() + 5
+    while f":{PORT:04X} " not in lab.inside(side, "cat", "/proc/net/udp"):
+        assert time.monotonic() < until, "nobody listens"
+        time.sleep(0.02)
+
+
 def engine(lab: WireLab, _: Path) -> Pair:
     keys = Keys()
     return _both(lambda side: lab.engine(side, keys, mtu=MTU).process)
+
+
+def compiled_engine(lab: WireLab, _: Path) -> Pair:
+    keys = Keys()
+    return _both(lambda side: lab.engine(side, keys, mtu=MTU, kind="compiled").process)
 
 
 def wireguard_go(lab: WireLab, _: Path) -> Pair:
@@ -132,10 +145,14 @@ def fastd(lab: WireLab, folder: Path) -> Pair:
         )
         return _start(lab, side, "fastd", "--config", str(folder / f"{name}.conf"), env=dict(os.environ))
 
-    return _both(start)
+    # Who asks one that does not listen yet asks again only after 20 s.
+    listening = start(1)
+    _wait_until_bound(lab, 1)
+    return start(0), listening
 
 
 ALL: dict[str, tuple[str, Callable[[WireLab, Path], Pair]]] = {
+    "Wayhouse's engine, compiled": ("ip", compiled_engine),
     "Wayhouse's engine": ("ip", engine),
     "wireguard-go": ("wireguard-go", wireguard_go),
     "nebula": ("nebula", nebula),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,23 @@ from wayhouse.overlay.shares import DOOR_PORT
 pytestmark = [pytest.mark.external]
 DEVICES = "/api/v1/devices"
 LAMP, BOILER = "a2_lamp", "a2_boiler"
+TOML = {"Content-Type": "application/toml"}
+SCENARIO = b"""
+wayhouse_scenario = 1
+name = "far"
+code = '''
+variables["seen"] = value("boiler")
+wait(3)
+command("a2_lamp", "power", value("boiler") is not None)
+variables["ended"] = value("lamp")
+'''
+[entries]
+boiler = "device:a2_boiler"
+lamp = "device:a2_lamp/power"
+[at_most]
+times = 1
+seconds = 3600
+"""
 
 
 class House(Gateways):
@@ -46,9 +64,16 @@ class House(Gateways):
         )
         return device
 
-    def opens(self, host: str, port: int) -> bool:
-        address = self.until_linked(host, "a2")["ip4"]
-        with self.lab.inside(host), socket.socket() as sock:
+    def page(self, host: str, url: str) -> str:
+        """Empty where none is answered."""
+        get = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=2).read())"
+        command = ["ip", "netns", "exec", self.lab.namespace(host), "python3", "-c", get]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    def opens(self, host: str, port: int, address: str = "ip4") -> bool:
+        address = self.until_linked(host, "a2")[address]
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with self.lab.inside(host), socket.socket(family) as sock:
             sock.settimeout(1)
             return sock.connect_ex((address, port)) == 0
 
@@ -81,6 +106,12 @@ def test_a_device_is_read_and_commanded_from_another_gateway(house: House) -> No
     )
     house.until_available(BOILER)
     house.until_available(LAMP)
+    until(lambda: house.opens("a", DOOR_PORT, "ip6"))
+    (received,) = (one for one in house.ask("a", "GET", f"{NETWORKS}/home/received") if one["devices"])
+    assert [(one["name"], one["may"]) for one in received["devices"]] == [
+        ("boiler", "read"),
+        ("lamp", "command"),
+    ]
 
     def value() -> float:
         found: float = house.ask("a", "GET", f"{DEVICES}/{BOILER}/commands/value")["value"]
@@ -100,6 +131,7 @@ def test_a_device_is_read_and_commanded_from_another_gateway(house: House) -> No
 
 def test_others_get_nothing(house: House) -> None:
     assert not house.opens("a3", DOOR_PORT)
+    assert not house.opens("a3", DOOR_PORT, "ip6")
     assert house.ask("a3", "GET", DEVICES) == []
 
 
@@ -122,6 +154,45 @@ def test_an_upgrade_of_the_one_that_shares_is_not_noticed(house: House) -> None:
     until(lambda: house.ask("a2", "GET", f"{DEVICES}/lamp/commands/power")["value"])
     log = house.ask("a", "GET", f"{DEVICES}/{LAMP}/log")
     assert [one["kind"] for one in log if one["number"] > before] == ["command"]
+
+
+def test_an_upgrade_of_the_one_that_uses_it_is_not_noticed(house: House) -> None:
+    house.ask("a", "PUT", f"{DEVICES}/{LAMP}/commands/power", {"value": False})
+    before = house.ask("a", "GET", f"{DEVICES}/{LAMP}/log?limit=1")[0]["number"]
+    device = house.device("a", LAMP)
+    for value in (True, False):
+        assert house.all["a"].upgrade() == ""
+        house.ask("a", "PUT", f"{DEVICES}/{LAMP}/commands/power", {"value": value})
+        until(lambda value=value: house.ask("a2", "GET", f"{DEVICES}/lamp/commands/power")["value"] is value)
+    house.ask("a2", "PUT", f"{DEVICES}/lamp/commands/power", {"value": True})
+    until(lambda: house.ask("a", "GET", f"{DEVICES}/{LAMP}/commands/power")["value"] is True)
+    log = [one for one in house.ask("a", "GET", f"{DEVICES}/{LAMP}/log") if one["number"] > before]
+    assert {one["kind"] for one in log} <= {"command", "available"}, log
+    assert device is not None
+    found = house.device("a", LAMP)
+    assert found is not None
+    assert found["id"] == device["id"]
+    assert len(house.ask("a", "GET", DEVICES)) == 2
+
+
+def test_a_scenario_reads_and_commands_what_is_far_also_over_an_upgrade(house: House) -> None:
+    house.ask("a2", "PUT", f"{DEVICES}/lamp/commands/power", {"value": False})
+    gateway = house.all["a"]
+    assert gateway.request("POST", "/api/v1/scenarios/import", SCENARIO, TOML)[0] == 200
+    house.ask("a", "POST", "/api/v1/scenarios/far/enable")
+    variables = "/api/v1/scenarios/far/variables"
+    try:
+        until(lambda: house.ask("a", "GET", variables).get("seen"), lambda: house.told("a"))
+        assert gateway.upgrade() == ""
+        until(lambda: house.ask("a2", "GET", f"{DEVICES}/lamp/commands/power")["value"] is True)
+        until(lambda: house.ask("a", "GET", variables).get("ended"))
+        run = house.ask("a", "GET", "/api/v1/scenarios/far/runs")[-1]
+        assert run["outcome"] == "done", run
+        who = house.ask("a2", "GET", f"{DEVICES}/lamp/log?limit=1")[0]["who"]
+        assert who == "a.home"
+        assert 40 <= house.ask("a", "GET", variables)["seen"] <= 70
+    finally:
+        house.ask("a", "DELETE", "/api/v1/scenarios/far")
 
 
 def test_what_is_taken_back_is_gone(house: House) -> None:
@@ -150,10 +221,9 @@ def test_an_app_is_reached_while_it_is_shared(house: House) -> None:
     assert gateway.change("POST", "/api/v1/chutes/", web_app("hello"))["state"] == "succeeded"
     try:
         house.share({"what": "app:hello", "to": "tag:family", "port": 8088})
-        url = f"http://{house.until_linked('a', 'a2')['ip4']}:8088/"
-        get = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=2).read())"
-        until(lambda: house.opens("a", 8088))
-        assert "hello" in house.lab.run("a", ["python3", "-c", get])
+        link = house.until_linked("a", "a2")
+        for address in (link["ip4"], f"[{link['ip6']}]"):
+            until(lambda address=address: "hello" in house.page("a", f"http://{address}:8088/"))
         assert not house.opens("a", DOOR_PORT)
         assert not house.opens("a3", 8088)
         house.share()

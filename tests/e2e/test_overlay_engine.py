@@ -1,4 +1,7 @@
-"""The built-in engine with real traffic: two of them, and one against wireguard-go, over a wire between two network namespaces."""
+"""The built-in engine with real traffic: two of them, and one against wireguard-go, over a wire between two network namespaces.
+
+The pure twin and the compiled part take turns, and meet each other.
+"""
 
 # covers: overlay/engine/tun.py, overlay/engine/tunnel.py, overlay/engine/loop.py
 
@@ -11,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.parts.native_engine import BOTH
 from tests.parts.wire_lab import INNER, ROOT, Engine, Keys, WireLab, needs_lab
 
 pytestmark = pytest.mark.external
@@ -45,10 +49,13 @@ def lab() -> Iterator[WireLab]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def pair(lab) -> tuple[Engine, Engine]:
+@pytest.fixture(scope="module", params=BOTH)
+def pair(lab, request) -> Iterator[tuple[Engine, Engine]]:
     keys = Keys()
-    return lab.engine(0, keys), lab.engine(1, keys)
+    made = lab.engine(0, keys, kind=request.param), lab.engine(1, keys, kind=request.param)
+    yield made
+    for engine in made:
+        lab.stop(engine.process)
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -71,6 +78,16 @@ def test_packets_are_joined_and_counted(lab, pair) -> None:
     assert after["received_packets"] - before["received_packets"] > 800
     dropped = pair[1].ask("dropped")
     assert set(dropped) <= {"multicast", "refused"}, dropped
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_udp_in_bulk(lab, pair, version) -> None:
+    """Datagrams of one size that are joined on their way are apart again where they arrive, each whole: iperf3 numbers and counts them."""
+    with lab.iperf_server(1):
+        total = lab.iperf(0, INNER[version][1], "-u", "-b", "20M", "-l", "700", "-t", "1")["sum"]
+    assert total["packets"] > 1000
+    assert total["lost_percent"] < 50
+    assert pair[1].ask("dropped").get("not-written", 0) == 0
 
 
 def test_stun_goes_to_its_owner(lab, pair) -> None:
@@ -124,19 +141,19 @@ def test_over_ipv6(lab) -> None:
     needs_lab("iperf3")
     with WireLab() as other:
         keys = Keys()
-        other.engine(0, keys, outer=6)
-        other.engine(1, keys, outer=6)
-        for version in (4, 6):
-            assert transfer(other, version=version)
+        for side, kind in enumerate(BOTH):
+            other.engine(side, keys, outer=6, kind=kind)
+        for version, words in ((4, []), (6, []), (4, ["-R"])):
+            assert transfer(other, *words, version=version)
 
 
-@pytest.mark.parametrize("offload", ["off", "virtual"])
-def test_other_offloads(offload) -> None:
+@pytest.mark.parametrize(("offload", "kind"), [("off", "pure"), ("off", "compiled"), ("virtual", "compiled")])
+def test_other_offloads(offload, kind) -> None:
     needs_lab("iperf3")
     with WireLab(offload) as lab:
         keys = Keys()
         for side in (0, 1):
-            lab.engine(side, keys)
+            lab.engine(side, keys, kind=kind)
         assert transfer(lab)
         assert transfer(lab, "-P", "4", version=6)
 
@@ -145,8 +162,8 @@ def test_loss_reordering_and_a_small_wire() -> None:
     needs_lab("iperf3", "nft")
     with WireLab(loss=10, mtu=1300) as lab:
         keys = Keys()
-        lab.engine(0, keys)
-        two = lab.engine(1, keys)
+        lab.engine(0, keys, kind="compiled")
+        two = lab.engine(1, keys, kind="compiled")
         assert transfer(lab, size=2)
         lab.shuffle(0, "wa")
         assert transfer(lab, size=1)
@@ -157,17 +174,17 @@ def test_a_peer_is_followed_to_where_it_is() -> None:
     needs_lab()
     with WireLab() as lab:
         keys = Keys()
-        lab.engine(1, keys, remote=["10.99.0.1", 5999], keepalive_s=0)
+        lab.engine(1, keys, remote=["10.99.0.1", 5999], keepalive_s=0, kind="compiled")
         lab.engine(0, keys)
         assert echo(lab, 100, 5) >= 4
 
 
-@pytest.mark.parametrize("outer", [4, 6])
-def test_with_wireguard_go(outer) -> None:
+@pytest.mark.parametrize(("outer", "kind"), [(4, "compiled"), (6, "pure")])
+def test_with_wireguard_go(outer, kind) -> None:
     needs_lab("iperf3", "wireguard-go", "wg")
     with WireLab() as lab:
         keys = Keys()
-        engine = lab.engine(0, keys, outer=outer)
+        engine = lab.engine(0, keys, outer=outer, kind=kind)
         lab.wireguard_go(1, keys, outer=outer)
         assert engine.wait_for("events", bool)[0] == "established"
         for version in (4, 6):
@@ -181,7 +198,7 @@ def test_keys_are_renewed_while_traffic_flows() -> None:
     with WireLab() as lab:
         keys = Keys()
         one = lab.engine(0, keys, timing=QUICK)
-        lab.engine(1, keys, timing=QUICK)
+        lab.engine(1, keys, timing=QUICK, kind="compiled")
         with lab.iperf_server(1):
             end = lab.iperf(0, INNER[4][1], "-t", "4")
         assert end["sum_received"]["bytes"] > 1 << 20
@@ -193,8 +210,11 @@ def test_over_turn_channels() -> None:
     needs_lab("iperf3")
     with WireLab() as lab:
         keys = Keys()
-        one, two = (lab.engine(side, keys, channel=0x4001, mtu=1380) for side in (0, 1))
+        one, two = (
+            lab.engine(side, keys, channel=0x4001, mtu=1380, kind=kind) for side, kind in enumerate(BOTH)
+        )
         assert transfer(lab)
+        assert transfer(lab, "-R")
         assert two.ask("figures")["received_packets"] > 800
         one.ask("send 4001000400112233 10.99.0.2 5000")
         assert "4001000400112233" in two.wait_for("other", bool)

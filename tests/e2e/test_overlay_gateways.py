@@ -149,6 +149,34 @@ def test_links_come_back_after_a_kill(lan: Gateways) -> None:
     assert until(lambda: lan.ping("a", address))
 
 
+def test_who_watches_the_peers_goes_on_watching(lan: Gateways, tmp_path: Path) -> None:
+    gateway, out, told = lan.all["a"], tmp_path / "out", tmp_path / "err"
+    with out.open("wb") as lines, told.open("wb") as complaints:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "wayhouse.cli.main", "--data", str(gateway.data), "overlay", "peers", "-f"],
+            stdout=lines, stderr=complaints,
+        )  # fmt: skip
+
+    def heads() -> int:
+        return out.read_text().count("NAME")
+
+    try:
+        until(heads)
+        assert gateway.upgrade() == ""
+        before = heads()
+        until(lambda: heads() > before)
+        gateway.kill()
+        gateway.start()
+        lan.until_linked("a", "a2")
+        before = heads()
+        until(lambda: heads() > before, told.read_text)
+        assert watching.poll() is None
+        assert told.read_text().count("The gateway is away") in {1, 2}
+    finally:
+        watching.terminate()
+        watching.wait()
+
+
 def test_a_member_that_is_taken_back_is_out(lan: Gateways) -> None:
     uid = lan.until_linked("a", "a2")["uid"]
     lan.ask("a2", "POST", f"{NETWORKS}/home/revocations", {"uid": uid}, status=403)
@@ -163,6 +191,38 @@ def test_leaving_takes_everything_along(lan: Gateways) -> None:
     lan.ask("a2", "GET", f"{NETWORKS}/home", status=404)
     until(lambda: "wh-home" not in lan.lab.run("a2", ["ip", "link"]))
     assert "wh-home" not in lan.lab.run("a2", ["nft", "list", "ruleset"])
+
+
+def test_a_relay_with_an_authority_of_our_own(tmp_path: Path) -> None:
+    needs_lab("turnserver")
+    with NatLab({"a": Site("cone", hosts=2)}) as lab:
+        lab.start_turn()
+        gateways = Gateways(lab, tmp_path, ("a", "a2"))
+        setup = f"{NETWORKS}/home/setup"
+        try:
+            relay = {
+                "host": SERVER,
+                "port": 5349,
+                "transport": "tls",
+                "username": TURN_USER,
+                "password": TURN_PASSWORD,
+            }
+            gateways.join("a", turn=[relay], policy="relay")
+            told = gateways.ask("a", "PATCH", setup, {"relay_ca": lab.key.read_text()}, status=400)
+            assert "private key" in told["detail"]
+            until(lambda: gateways.ask("a", "GET", f"{NETWORKS}/home")["overlay"]["is_up"])
+            report = gateways.ask("a", "POST", f"{NETWORKS}/home/netcheck")
+            (server,) = (one for one in report["servers"] if one["kind"] == "turn tls")
+            assert "is not trusted" in server["error"]
+            gateways.ask("a", "PATCH", setup, {"relay_ca": lab.authority.certificate.read_text()})
+            code = gateways.ask("a", "POST", f"{NETWORKS}/home/invitations", {})["code"]
+            gateways.ask("a2", "POST", "/api/v1/overlay/join", {"code": code, "dns_name": "a2"})
+            gateways.ask("a2", "PATCH", setup, {"policy": "relay"})
+            link = gateways.until_linked("a", "a2")
+            assert link["is_relayed"], link
+            assert until(lambda: gateways.ping("a", link["ip4"]))
+        finally:
+            gateways.close()
 
 
 @pytest.mark.skipif(PROGRAM is None, reason="needs prosody")

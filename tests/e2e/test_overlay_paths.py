@@ -11,10 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.parts.certificates import Authority
 from tests.parts.natlab import SERVER, SERVER_6, NatLab, Site, needs_lab
 from tests.parts.path_ends import End, TwoEnds, lab_settings
 from wayhouse.overlay.model import PathPolicy, PathSettings
@@ -177,21 +179,43 @@ def test_a_tincan_of_old_with_its_fixed_credentials(lab: NatLab, *, is_controlli
 
 
 _NETCHECK = """
-import asyncio, json, ssl, sys, msgspec
+import asyncio, json, sys, msgspec
 from wayhouse.overlay.drivers.netcheck import check_net
 from wayhouse.overlay.model import PathSettings
 settings = msgspec.convert(json.loads(sys.argv[1]), PathSettings)
-report = asyncio.run(check_net(settings, tls=ssl.create_default_context(cafile=sys.argv[2])))
+report = asyncio.run(check_net(settings))
 print(json.dumps(msgspec.to_builtins(report)))
 """
+
+
+def test_a_relay_is_recognised_by_its_authority_and_never_unchecked(lab: NatLab, tmp_path: Path) -> None:
+    other = Authority(tmp_path / "other.pem", "somebody else")
+    mine = lab.authority.certificate.read_text()
+    asked = [
+        msgspec.structs.replace(lab_settings("tls"), relay_ca=pem)
+        for pem in (mine, "", other.certificate.read_text(), other.certificate.read_text() + mine)
+    ]
+    processes = [
+        lab.python("pub", "-c", _NETCHECK, json.dumps(msgspec.to_builtins(one)), stdout=subprocess.PIPE)
+        for one in asked
+    ]
+    errors = []
+    for process in processes:
+        report = msgspec.json.decode(process.communicate(timeout=60)[0], type=NetReport)
+        errors.append(next(one for one in report.servers if one.kind == "turn tls").error)
+    assert errors[0] == errors[3] == ""
+    for error in (errors[1], errors[2]):
+        assert "is not trusted" in error
+        assert "--relay-ca" in error
 
 
 def test_netcheck(lab: NatLab) -> None:
     asked = lab_settings("udp", "tcp", "tls")
     asked = msgspec.structs.replace(asked, stun=(*asked.stun, (SERVER_6, 3478)))
+    asked = msgspec.structs.replace(asked, relay_ca=lab.authority.certificate.read_text())
     settings = json.dumps(msgspec.to_builtins(asked))
     processes = {
-        host: lab.python(host, "-c", _NETCHECK, settings, lab.certificate, stdout=subprocess.PIPE)
+        host: lab.python(host, "-c", _NETCHECK, settings, stdout=subprocess.PIPE)
         for host in ("b", "d", "n", "v")
     }
     reports = {

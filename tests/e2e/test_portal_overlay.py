@@ -17,6 +17,9 @@ from tests.parts.chromium import ARGUMENTS, CHROMIUM, CONTRAST, FAULTS, WAIT_MS
 from tests.parts.house import PASSWORD, house
 from tests.parts.overlay_lab import AWAY, BARN, DIRECT, KITCHEN, RELAYED, SUBNET, later
 from tests.parts.overlay_portal import OverlayPortal, overlay_portal
+from wayhouse.overlay.orders import Tuning
+from wayhouse.overlay.shares import Share
+from wayhouse.overlay.views import Received, ReceivedDevice
 
 pytestmark = [
     pytest.mark.external,
@@ -25,7 +28,7 @@ pytestmark = [
 ORIGIN = "http://gateway.test:8080"
 PLACES = (
     "/overlay", "/overlay-create", "/overlay-join", "/overlay/home", f"/overlay/home/peers/{KITCHEN}", f"/overlay/home/peers/{BARN}",
-    "/overlay/home/invitations", "/overlay/home/rules", "/overlay/home/setup", "/overlay/home/netcheck", "/",
+    "/overlay/home/invitations", "/overlay/home/rules", "/overlay/home/sharing", "/overlay/home/setup", "/overlay/home/netcheck", "/",
 )  # fmt: skip
 
 
@@ -140,10 +143,43 @@ async def test_one_is_invited_and_a_rule_is_written(pages: Pages) -> None:
     await expect(page.get_by_role("button", name="Stop using 192.168.7.0/24")).to_be_visible()
 
 
+async def test_something_is_given_to_peers_and_taken_back(pages: Pages) -> None:
+    page = pages.page
+    await pages.parts.found()
+    await page.goto("/overlay/home")
+    await page.get_by_role("link", name="Sharing").click()
+    await expect(page.get_by_text("Nothing is shared.")).to_be_visible()
+    await page.locator("select[name=what]").select_option(label="All devices, also those to come")
+    await page.locator("select[name=to]").select_option(label="Peers tagged home")
+    await page.locator("select[name=may]").select_option(label="Also command it")
+    await page.get_by_role("button", name="Share", exact=True).click()
+    await expect(page.get_by_role("status").filter(has_text="It is shared.")).to_be_visible()
+    (one,) = pages.lab.overlays.setup("home").shares
+    assert (one.what, one.to, one.may) == ("device:*", "tag:home", "command")
+
+    lamp = ReceivedDevice(name="lamp", may="read", id="x", is_available=True)
+    pages.lab.received["home"] = (
+        Received(uid=KITCHEN, name="kitchen", address="10.213.0.7", devices=(lamp,)),
+    )
+    given = page.locator("#received-now")  # what peers give is there without loading the page again
+    await expect(given.get_by_role("row", name="lamp")).to_contain_text("kitchen.home")
+    await page.get_by_role("button", name="Take back All devices").click()
+    await expect(page.get_by_text("Nothing is shared.")).to_be_visible()
+    assert pages.lab.overlays.setup("home").shares == ()
+    await page.get_by_role("textbox", name="Network").fill("192.168.77.0/24")
+    await page.get_by_role("button", name="Offer it").click()
+    await expect(page.get_by_role("button", name="Offer 192.168.77.0/24 no more")).to_be_visible()
+
+
 @pytest.mark.parametrize(("scheme", "size"), [("light", (1280, 800)), ("dark", (360, 740))])
 async def test_everybody_can_read_and_reach_it(pages: Pages, scheme: str, size: tuple[int, int]) -> None:
     page = pages.page
     await pages.parts.found()
+    await pages.lab.overlays.tune("home", Tuning(shares=(Share(what="app:hello", to=KITCHEN, port=80),)))
+    lamp = ReceivedDevice(name="lamp", may="read", id="x", reason="It is unplugged.")
+    pages.lab.received["home"] = (
+        Received(uid=KITCHEN, name="kitchen", address="10.213.0.7", devices=(lamp,), apps={80: "hello"}),
+    )
     await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
     await page.set_viewport_size({"width": size[0], "height": size[1]})
     for place in PLACES:

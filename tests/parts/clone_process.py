@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-import zmq
-
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
+from wayhouse.bus.drivers.loop import Loop
+from wayhouse.bus.drivers.watch import Watch
 from wayhouse.bus.kvmsg import Form
 
 
@@ -38,18 +38,11 @@ class CloneProcess:
 
 
 def serve(folder: Path, form: Form) -> None:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    sockets = CloneSockets(context, endpoints_in(folder), time.monotonic(), form=form)
-    poller = zmq.Poller()
-    for socket in sockets.sockets():
-        poller.register(socket, zmq.POLLIN)
+    watch = Watch()
+    loop = Loop([CloneSockets(watch, endpoints_in(folder), time.monotonic(), form=form)], watch)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while True:
-        wait_s = sockets.deadline() - time.monotonic()
-        for socket, _ in poller.poll(max(0, round(wait_s * 1000 + 0.5))):
-            sockets.readable(socket, time.monotonic())
-        sockets.tick(time.monotonic())
+    loop.run()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The built-in engine as a program, for tests and benchmarks that put one into each of two network namespaces.
 
 `python -m tests.parts.engine_process '<json>'` with the fields of `Setup`; prints `ready`, then answers each line of standard input with a
-line of JSON: `figures`, `dropped`, `events`, `mtu <n>`, `endpoint <host> <port>`, `send <hex> <host> <port>`; ends at its end.
+line of JSON: `figures`, `dropped`, `is_compiled`, `events`, `mtu <n>`, `endpoint <host> <port>`, `send <hex> <host> <port>`; ends at its end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from wayhouse.overlay.engine.loop import the_native
 from wayhouse.overlay.engine.tunnel import EngineTunnel
 from wayhouse.overlay.ports import PeerSetup, UdpEndpoint
 from wayhouse.overlay.wireguard.timing import Timing
@@ -91,12 +92,14 @@ class Program:
         endpoint = UdpEndpoint(sock=self.sock, address=address, channel=self.setup.channel)
         self.tunnel.set_endpoint(self.key, endpoint)
 
-    def _answer(self, words: list[str]) -> Any:
+    def _answer(self, words: list[str]) -> Any:  # noqa: PLR0911 - one for each word
         match words:
             case ["figures"]:
                 return msgspec.to_builtins(self.tunnel.figures()[self.key])
             case ["dropped"]:
                 return dict(self.tunnel.dropped())
+            case ["is_compiled"]:
+                return the_native() is not None
             case ["events"]:
                 return self.events
             case ["other"]:

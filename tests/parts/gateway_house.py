@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from wayhouse.base.clock import SystemClock
 from wayhouse.base.errors import OutsideError
 from wayhouse.overlay.account import XmppAccount
@@ -12,7 +15,8 @@ from wayhouse.overlay.drivers.fake_path import FakeNet, FakePath
 from wayhouse.overlay.drivers.fake_signal import Exchange, FakeSignaller
 from wayhouse.overlay.drivers.nftables import FakeFirewall
 from wayhouse.overlay.engine.fake import FakeTunnel, FakeWire
-from wayhouse.overlay.identity import Identity
+from wayhouse.overlay.identity import Identity, fingerprint
+from wayhouse.overlay.legacy import peer_key
 from wayhouse.overlay.model import PathSettings, TurnServer
 from wayhouse.overlay.ports import Signaller
 
@@ -48,6 +52,14 @@ class House:
         secret = bytes.fromhex((self.folder / "identity.key").read_text().strip())
         key = Identity(secret, self._uid).tunnel_public_key
         return FakeTunnel(self._around.wire, key, interface=interface)
+
+    def old_tunnel(self, interface: str, private_key: bytes) -> FakeTunnel:
+        certificate = x509.load_pem_x509_certificate(private_key).public_bytes(Encoding.DER)
+        key = peer_key.encode(self._uid, fingerprint(certificate))
+        return FakeTunnel(self._around.wire, key, interface=interface)
+
+    def old_path(self, peer: str, settings: PathSettings, *, is_controlling: bool) -> FakePath:
+        return self.path(peer, settings, is_controlling=is_controlling)
 
     def path(self, peer: str, settings: PathSettings, *, is_controlling: bool) -> FakePath:
         return self._around.net.path(self._uid, peer, settings)

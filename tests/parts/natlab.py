@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.parts import nat_rules
-from tests.parts.certificates import self_signed
+from tests.parts.certificates import Authority
 from tests.parts.namespaces import PATH, missing, needs_lab, until_stun
 from tests.parts.prosody import Prosody
 
@@ -50,8 +50,9 @@ class NatLab:
     def __init__(self, sites: Mapping[str, Site | str], *, has_udp_offload: bool = False) -> None:
         self.sites = {name: Site(site) if isinstance(site, str) else site for name, site in sites.items()}
         self.folder = Path(tempfile.mkdtemp(prefix="natlab"))
-        self.certificate = self.folder / "server.pem"
-        """What the servers show; it is its own authority."""
+        self.server_certificate = self.folder / "server.pem"
+        """What coturn shows."""
+        self.authority = Authority(self.folder / "authority.pem")
         self.key = self.folder / "server.key"
         self._prefix = f"natlab-{secrets.token_hex(3)}"
         self._has_udp_offload = has_udp_offload
@@ -203,7 +204,7 @@ class NatLab:
         ]
         command += [
             "--cert",
-            str(self.certificate),
+            str(self.server_certificate),
             "--pkey",
             str(self.key),
             "--log-file",
@@ -279,7 +280,7 @@ class NatLab:
         spaces = [self.namespace(name) for name in ("pub", *routers, *self.hosts())]
         self._spaces = spaces
         self._ip("", "".join(f"netns add {space}\n" for space in spaces))
-        self_signed(self.certificate, self.key, TURN_REALM, (SERVER, SERVER_2, SERVER_6))
+        self.authority.issue(self.server_certificate, self.key, TURN_REALM, (SERVER, SERVER_2, SERVER_6))
         for name in ("pub", *routers, *self.hosts()):
             self._prepare(name)
         links = ["link add dead0 netns {0} type veth peer name dead1 netns {0}".format(self.namespace("pub"))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.parts import asgi
-from tests.parts.automation_gateway import Running
+from tests.parts.automation_gateway import Running, running
 from tests.parts.devices_api import Roles
 from wayhouse.access.model import Identity, Role
 from wayhouse.api.http import Api, ApiSettings
@@ -27,7 +27,7 @@ from wayhouse.overlay.model import CandidateType, LinkStatus, PairTried
 from wayhouse.overlay.netcheck import Dependence, NetReport, ServerCheck
 from wayhouse.overlay.service import Overlays
 from wayhouse.overlay.subnets import Surroundings, arrange
-from wayhouse.overlay.views import LinkView, OverlayChanged, OverlayState, OverlayView, SignalView
+from wayhouse.overlay.views import LinkView, OverlayChanged, OverlayState, OverlayView, Received, SignalView
 
 SUBNET = "10.213.0.0/24"
 """Which no machine that runs tests is likely to have."""
@@ -124,9 +124,10 @@ class OverlayLab:
         self.clock, self.events, self.links = ManualClock(), Events(), FakeLinks()
         self.overlays = Overlays(database, self.clock, self.links, hostname="attic.lan", events=self.events)
         self.audit: list[tuple[str, ...]] = []
+        self.received: dict[str, tuple[Received, ...]] = {}
         self.app = Api(
             rows.ROWS,
-            (OverlayResource(self.overlays, self.events),),
+            (OverlayResource(self.overlays, self.events, received=self.received_of),),
             access=Door(),
             audit=lambda _, *line: self.audit.append(line),
             owner_of=lambda _: None,
@@ -134,6 +135,10 @@ class OverlayLab:
             metrics=Metrics(),
             otherwise=_nothing,
         )
+
+    def received_of(self, overlay: str) -> tuple[Received, ...]:
+        self.overlays.state(overlay)
+        return self.received.get(overlay, ())
 
     async def ask(self, method: str, target: str, body: Any = None, *, who: str = "admin") -> asgi.Answer:
         return await asgi.ask(self.app, method, target, body, headers={"authorization": who})
@@ -159,30 +164,11 @@ async def overlay_lab(directory: Path) -> AsyncIterator[OverlayLab]:
         database.close()
 
 
-@contextmanager
-def running(base: Path) -> Iterator[Running]:
-    """On the socket of a gateway whose folder is `base`; `home` is the lab."""
-    one = Running(base, overlay_lab)
-    one.start()
-    try:
-        yield one
-    finally:
-        one.stop()
-
-
 @pytest.fixture
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A fresh one for each test."""
-    with running(tmp_path_factory.mktemp("o")) as one:
+    """A fresh one for each test; its `home` is the lab."""
+    with running(tmp_path_factory.mktemp("o"), overlay_lab) as one:
         yield one
-
-
-@pytest.fixture
-def tell(bare: Any, house: Running, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs a command on it."""
-    monkeypatch.setenv("WAYHOUSE_DATA", str(house.base))
-    monkeypatch.setenv("TZ", "UTC")
-    return bare
 
 
 @pytest.fixture

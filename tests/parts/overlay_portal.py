@@ -41,6 +41,7 @@ class OverlayPortal:
             scenarios=rooms.scenarios,
             bus=rooms.bus,
             overlays=lab.overlays,
+            received=lab.received_of,
         )
 
     async def sign_in(self, browser: Any, name: str = "paradrop", role: Role | None = None) -> Any:

@@ -63,7 +63,7 @@ class End:
             "tests.parts.path_process",
             told,
             str(int(is_controlling)),
-            str(lab.certificate),
+            str(lab.authority.certificate),
             *(credentials or ()),
         ]
         self._log = (lab.folder / f"path-{host}.log").open("wb")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -104,11 +103,11 @@ class _Talker:
 async def _main(
     settings: PathSettings, certificate: Path, *, is_controlling: bool, credentials: Sequence[str]
 ) -> None:
-    tls = ssl.create_default_context(cafile=str(certificate))
+    settings = msgspec.structs.replace(settings, relay_ca=certificate.read_text())
     watch = AddressWatch()
     async with Tasks() as tasks:
         own = (credentials[0], credentials[1]) if credentials else None
-        path = IcePath(settings, tasks, is_controlling=is_controlling, credentials=own, watch=watch, tls=tls)
+        path = IcePath(settings, tasks, is_controlling=is_controlling, credentials=own, watch=watch)
         talker = _Talker(path)
         path.start(talker)
         beat = tasks.spawn(talker.beat(), name="beat")

@@ -39,22 +39,26 @@ async def until(is_so: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-def link(uid: str, name: str, ip4: str, *tags: str, status: LinkStatus = LinkStatus.ONLINE) -> LinkView:
-    return LinkView(uid=uid, status=status, state="online", name=name, ip4=ip4, tags=tags)
+def link(
+    uid: str, name: str, ip4: str, *tags: str, ip6: str = "", status: LinkStatus = LinkStatus.ONLINE
+) -> LinkView:
+    return LinkView(uid=uid, status=status, state="online", name=name, ip4=ip4, ip6=ip6, tags=tags)
 
 
 class LoopbackLinks(FakeLinks):
-    """All overlays are at `address`, and on no interface."""
+    """All overlays are at `address`, and on no interface unless one is named."""
 
     def __init__(self, address: str) -> None:
         super().__init__()
-        self.address = address
+        self.address, self.address6, self.interface = address, "", ""
 
     def states(self) -> Mapping[str, OverlayState]:
         return {name: self._there(state) for name, state in super().states().items()}
 
     def _there(self, state: OverlayState) -> OverlayState:
-        overlay = msgspec.structs.replace(state.overlay, ip4=self.address, interface="")
+        overlay = msgspec.structs.replace(
+            state.overlay, ip4=self.address, ip6=self.address6, interface=self.interface
+        )
         return msgspec.structs.replace(state, overlay=overlay)
 
 

@@ -22,6 +22,8 @@ from typing import Any, Self
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from tests.parts import native_engine
+
 ROOT = Path(__file__).resolve().parents[2]
 LONG_S = 20.0
 _CUT = [f"tx-{what}-segmentation" for what in ("tcp", "tcp6", "tcp-ecn", "udp", "generic")]
@@ -194,11 +196,11 @@ class Keys:
 
 
 class Engine:
-    """`tests.parts.engine_process` on one side."""
+    """`tests.parts.engine_process` on one side, with the compiled part or without it as `kind` says (`native_engine.BOTH`)."""
 
     def __init__(self, lab: WireLab, side: int, keys: Keys, changes: Mapping[str, Any]) -> None:
         changes = dict(changes)
-        outer = changes.pop("outer", 4)
+        outer, kind = changes.pop("outer", 4), changes.pop("kind", "pure")
         self.interface = f"en{secrets.token_hex(3)}"
         setup = {
             "interface": self.interface,
@@ -213,8 +215,10 @@ class Engine:
         self.process = lab.start(
             side, sys.executable, "-m", "tests.parts.engine_process", json.dumps(setup),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, **native_engine.environment(kind)},
         )  # fmt: skip
         assert self._line() == "ready"
+        assert self.ask("is_compiled") == (kind == "compiled")
 
     def _line(self) -> str:
         assert self.process.stdout is not None

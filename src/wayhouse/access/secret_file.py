@@ -20,12 +20,13 @@ from wayhouse.base import ids
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """`form` is a regular expression, `says` the same in words, and `cost` what it means to make a new one."""
+    """`form` is a regular expression, `says` the same in words, and `cost` what it means to make a new one; at most `longest` bytes are read."""
 
     form: str
     make: Callable[[], str]
     says: str
     cost: str
+    longest: int = 256
 
 
 SESSIONS = Secret(
@@ -43,7 +44,7 @@ def read_or_create(path: Path, secret: Secret = SESSIONS) -> str:
 
 def _read(path: Path, secret: Secret) -> str:
     with open_plain(path) as file:
-        text = file.read(256).decode("ascii", "replace").strip()
+        text = file.read(secret.longest).decode("ascii", "replace").strip()
         if re.fullmatch(secret.form, text) is None:
             raise UnsafeFileError(
                 f"{path} does not hold {secret.says}. Move it away; a new secret is made at the next start, and {secret.cost}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 from urllib.parse import quote, urlencode
 
@@ -88,14 +88,21 @@ class Client:
         ) as response:
             return _decode(row, _read(response))
 
-    def follow(self, channel: Channel, *, query: Query | None = None, **path: str | int) -> Iterator[str]:
+    def follow(
+        self,
+        channel: Channel,
+        *,
+        query: Query | None = None,
+        lost: Callable[[float], None] = lambda _seconds: None,
+        **path: str | int,
+    ) -> Iterator[str]:
         """The frames of a stream until the gateway says that it is over, each of them once.
 
-        A stream that `resumes` is taken up again where it was when the connection is lost, since a gateway that is
-        restarted or upgraded comes back soon; `UnreachableError` is raised once it stays away, and at once for other
-        streams. Raises as `call` does.
+        A stream that `resumes` is taken up again where it was when the connection is lost, and one that `tells_all` from anew, since a
+        gateway that is restarted or upgraded comes back soon. `lost` is told then, and for how long it is waited for at the most;
+        `UnreachableError` is raised once it stays away, and at once for other streams. Raises as `call` does.
         """
-        grace = Grace(self._grace_s if channel.resumes else 0.0)
+        grace = Grace(self._grace_s if channel.resumes or channel.tells_all else 0.0, lost=lost)
         cursor: str | None = None
         where = target(channel.path, path, query)
         while True:

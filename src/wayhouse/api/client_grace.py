@@ -6,6 +6,7 @@ Used by `api.client` for streams and by the commands that watch a change.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from wayhouse.api.client_errors import ProblemError, UnreachableError, UntrustedError
 from wayhouse.base.errors import WayhouseError
@@ -17,10 +18,13 @@ _AWAY = {502, 503, 504}
 
 
 class Grace:
-    """Runs from the first failure after it was `reached` last. With `grace_s` 0 nothing is waited for."""
+    """Runs from the first failure after it was `reached` last. With `grace_s` 0 nothing is waited for. `lost` is told when the waiting begins, and for
+    how long it will be at the most."""
 
-    def __init__(self, grace_s: float = GRACE_S) -> None:
-        self._grace_s = grace_s
+    def __init__(
+        self, grace_s: float = GRACE_S, *, lost: Callable[[float], None] = lambda _seconds: None
+    ) -> None:
+        self._grace_s, self._tell = grace_s, lost
         self._lost: float | None = None
 
     def reached(self) -> None:
@@ -31,7 +35,9 @@ class Grace:
         if self._grace_s <= 0 or not _may_pass(error):
             raise error
         now = time.monotonic()
-        self._lost = now if self._lost is None else self._lost
+        if self._lost is None:
+            self._lost = now
+            self._tell(self._grace_s)
         if now - self._lost >= self._grace_s:
             raise UnreachableError(
                 f"The gateway was lost and has not come back within {self._grace_s:g} seconds. {error.message}"

@@ -162,7 +162,8 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
 
     `opener` raises before anything is accepted (so the refusal is plain HTTP) or returns the frames to send. A channel
     that `resumes` sends cursors with its frames and goes on after the one that a client comes back with; the others are
-    live only, and whoever comes back subscribes again.
+    live only, and whoever comes back subscribes again. Where every frame says all that there is (`tells_all`), a client that
+    comes back has missed nothing.
     """
 
     path: str
@@ -172,6 +173,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     frame: Any = str
     also: tuple[str, ...] = ()
     resumes: bool = False
+    tells_all: bool = False
 
 
 def endpoint(

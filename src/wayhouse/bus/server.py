@@ -12,10 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
-
-import zmq
 
 from wayhouse.base.errors import WayhouseError
 from wayhouse.bus.broker import Broker
@@ -24,12 +22,13 @@ from wayhouse.bus.drivers import frames, listening
 from wayhouse.bus.drivers.broker_socket import BrokerSocket
 from wayhouse.bus.drivers.clone_saver import CloneSaver
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
+from wayhouse.bus.drivers.connection import Connection
 from wayhouse.bus.drivers.credential_file import CredentialFile
 from wayhouse.bus.drivers.lifeline import kept
 from wayhouse.bus.drivers.loop import Loop, Part
+from wayhouse.bus.drivers.security import KnownCredentials
 from wayhouse.bus.drivers.watch import Watch
 from wayhouse.bus.drivers.watchdog import Watchdog
-from wayhouse.bus.drivers.zap import KnownCredentials, Security, ZapHandler
 from wayhouse.bus.model import COLLECTOR_PORT, PUBLISHER_PORT, SNAPSHOT_PORT, EndpointError
 from wayhouse.bus.overview import CloneFigures
 from wayhouse.bus.server_options import (
@@ -38,7 +37,7 @@ from wayhouse.bus.server_options import (
     security_of,
     settings_of,
 )
-from wayhouse.bus.zmtp.mechanisms import Credentials
+from wayhouse.bus.zmtp.mechanisms import Credentials, Mechanism
 from wayhouse.runtime import systemd
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,6 @@ log = logging.getLogger(__name__)
 SOCKET_NAME = "bus.sock"
 CLONE_FILE = "clone.db"
 BROKER_NAME, CLONE_NAME = "bus", "clone"
-Context = zmq.Context[zmq.Socket[bytes]]
 
 
 class BusServer:
@@ -55,7 +53,6 @@ class BusServer:
     def __init__(self, settings: ServerSettings, env: MutableMapping[str, str] | None = None) -> None:
         """`env` is where the service manager's variables are; those of handed over sockets are taken out of it."""
         self._env = {} if env is None else env
-        self.ctx: Context = zmq.Context()
         self._watch = Watch()
         self._parts: list[Part] = []
         self._files: list[Path] = []
@@ -88,7 +85,6 @@ class BusServer:
         """Close everything at once; `run` does so at its end."""
         Loop(self._parts, self._watch).close()
         self._parts = []
-        self.ctx.destroy(linger=0)
         for path in self._files:
             listening.remove_stale(path)
 
@@ -99,14 +95,13 @@ class BusServer:
 
     def _open(self, settings: ServerSettings, now: float) -> None:
         """The broker is closed first, what it needs last."""
-        security, credentials = security_of(settings), None
-        if security.mechanism != "none":
-            credentials = self._credentials(settings, now)
-            self._parts.append(ZapHandler(self.ctx, credentials))
+        security = security_of(settings)
+        self._credentials = None if security.mechanism == "none" else self._known(settings, now)
+        mechanism = security.door(self._credentials)
         given = systemd.listen_fds(self._env)
         self.clone: CloneSockets | None = None
         self.broker = Broker(settings.broker, now, topics=self._topics, clone=self._clone_figures)
-        self.router = BrokerSocket(self.broker, self._watch, security, credentials)
+        self.router = BrokerSocket(self.broker, self._watch, mechanism)
         self._parts.insert(0, self.router)
         for fd in (handed := _unix_first(fd for name, fd in given if name == BROKER_NAME)):
             self.router.adopt(fd)
@@ -118,7 +113,7 @@ class BusServer:
         if settings.clone:
             store = None if settings.data is None else CloneStore(settings.data / CLONE_FILE)
             try:
-                self.clone = _clone(self.ctx, settings, security, adopted, store, now)
+                self.clone = _clone(self._watch, settings, mechanism, adopted, store, now)
             except EndpointError:
                 if store is not None:
                     store.close()
@@ -132,7 +127,7 @@ class BusServer:
         if (watchdog := Watchdog(self._env, now)).deadline() is not None:
             self._parts.append(watchdog)
 
-    def _credentials(self, settings: ServerSettings, now: float) -> Credentials:
+    def _known(self, settings: ServerSettings, now: float) -> Credentials:
         if settings.credentials is None:
             return KnownCredentials()
         known = CredentialFile(settings.credentials, now, on_removed=self._turn_out)
@@ -140,18 +135,15 @@ class BusServer:
         return known
 
     def _turn_out(self) -> None:
-        """Somebody may not be here any more. Of the clone's connections libzmq does not tell which is whose, so that all are made anew. If that
-        fails, a new process will do."""
+        """Somebody may not be here any more: who has no key that is known is disconnected; with PLAIN all, since nobody's password is kept."""
         log.info("connections over TCP are ended, since a peer was removed")
-        try:
-            self.router.turn_out()
-            if self.clone is not None:
-                self.clone.turn_out()
-        except EndpointError:
-            log.exception(
-                "the connections could not be ended one by one; this process ends, and a new one begins"
-            )
-            self.shutdown()
+        self.router.turn_out(self._is_known)
+        if self.clone is not None:
+            self.clone.turn_out(self._is_known)
+
+    def _is_known(self, connection: Connection) -> bool:
+        key = connection.session.mechanism.key
+        return self._credentials is not None and bool(key) and self._credentials.curve(key) is not None
 
     def _topics(self, start: bytes) -> Iterable[bytes]:
         return () if self.clone is None else self.clone.clone.keys(start)
@@ -174,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.set_wakeup_fd(server.wake_fd, warn_on_full_buffer=False)
     steady()
     log.info("listening on %s", " ".join(server.listeners()))
-    log.info("frames are moved by %s", "the compiled mover" if frames.IS_COMPILED else "pyzmq alone")
+    log.info("frames are moved by %s", "the compiled mover" if frames.IS_COMPILED else "Python alone")
     try:
         with kept("bus", server.shutdown, lock=options.lifeline, traces=options.traces):
             server.run()
@@ -204,9 +196,9 @@ def _endpoints(settings: ServerSettings) -> list[str]:
 
 
 def _clone(
-    context: Context,
+    watch: Watch,
     settings: ServerSettings,
-    security: Security,
+    mechanism: Callable[[bytes], Mechanism],
     adopted: dict[str, int],
     store: CloneStore | None,
     now: float,
@@ -218,12 +210,12 @@ def _clone(
         ports.append(settings.subscribed)
     endpoints = Endpoints(*(_tcp(settings.address, port) for port in ports))
     return CloneSockets(
-        context,
+        watch,
         endpoints,
         now,
         local=None if settings.runtime is None else Endpoints.in_folder(Path(settings.runtime)),
         form=settings.clone_form,
-        security=security,
+        mechanism=mechanism,
         adopted=adopted,
         store=store,
     )

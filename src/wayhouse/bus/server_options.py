@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wayhouse.bus.drivers.clone_saver import SAVE_S
-from wayhouse.bus.drivers.zap import Security
+from wayhouse.bus.drivers.security import Security
 from wayhouse.bus.keys import read_secret
 from wayhouse.bus.kvmsg import Form
 from wayhouse.bus.model import BROKER_PORT, COLLECTOR_PORT, HEARTBEAT_S, LIVENESS, BrokerSettings

@@ -13,7 +13,7 @@ import typer
 
 from wayhouse.cli.command import command
 from wayhouse.cli.figures import size, span
-from wayhouse.cli.live import draw
+from wayhouse.cli.live import away, draw
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _looks(session: Session) -> Iterator[BusOverview]:
     from wayhouse.base import codec
     from wayhouse.bus.overview import BusOverview
 
-    for text in session.client.follow(bus.FOLLOW):
+    for text in session.client.follow(bus.FOLLOW, lost=away(session.screen)):
         yield codec.decode_json(text, BusOverview, what="overview")
 
 

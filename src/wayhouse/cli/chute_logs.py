@@ -8,6 +8,7 @@ import typer
 
 from wayhouse.cli.chute_words import Name
 from wayhouse.cli.command import command
+from wayhouse.cli.live import away
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def logs(
         return
     from wayhouse.api.resources import chutes
 
-    for frame in session.client.follow(chutes.FOLLOW_LOGS, query={"tail": tail}, chute=name):
+    for frame in session.client.follow(
+        chutes.FOLLOW_LOGS, lost=away(session.screen), query={"tail": tail}, chute=name
+    ):
         line = codec.decode_json(frame, LogLineView, what="log line")
         _show(session, line, several=services > 1, timestamps=timestamps)
 

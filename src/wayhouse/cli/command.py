@@ -37,6 +37,10 @@ _HIDDEN = {
 _OPTIONS = {"json": Json, **_HIDDEN}
 
 
+class Options:
+    """Options that several commands have: a parameter of such a kind stands for those of its constructor, and is made of them."""
+
+
 def noun(name: str, help: str) -> typer.Typer:  # noqa: A002 - typer's word
     """A group of commands."""
     return typer.Typer(
@@ -61,9 +65,13 @@ def with_session(function: Callable[Concatenate[Session, P], R]) -> Callable[...
 
     def run(context: typer.Context, **given: Any) -> R:
         wanted = Wanted(**{name: given.pop(name) for name in _OPTIONS})
+        for name, kind in kinds.items():
+            given[name] = kind(**{one.name: given.pop(one.name) for one in _options_of(kind)})
         return function(session_of(context, wanted), **given)  # type: ignore[call-arg]  # typer gives names only
 
-    own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    said = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+    kinds = {one.name: one.annotation for one in said if _is_kind_of_options(one.annotation)}
+    own = [each for one in said for each in (_options_of(one.annotation) if one.name in kinds else [one])]
     shared = [_parameter(name, kind) for name, kind in _OPTIONS.items()]
     first = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [first, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), *shared]
@@ -91,3 +99,11 @@ def session_of(context: typer.Context, wanted: Wanted) -> Session:
 def _parameter(name: str, kind: Any) -> inspect.Parameter:
     default = False if name in {"json", "insecure"} else None
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _is_kind_of_options(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Options)
+
+
+def _options_of(kind: Callable[..., Options]) -> list[inspect.Parameter]:
+    return list(inspect.signature(kind, eval_str=True).parameters.values())

@@ -11,6 +11,7 @@ import typer
 from wayhouse.cli.command import command
 from wayhouse.cli.device_words import Command, Name, noted, plain
 from wayhouse.cli.figures import moment, span
+from wayhouse.cli.live import away
 from wayhouse.cli.session import Session
 
 if TYPE_CHECKING:
@@ -114,7 +115,9 @@ def _follow_log(session: Session, name: str, tail: int) -> None:
     from wayhouse.base import codec
     from wayhouse.devices.model import LogEntry
 
-    for frame in session.client.follow(devices.FOLLOW_LOG, query={"tail": tail}, device=name):
+    for frame in session.client.follow(
+        devices.FOLLOW_LOG, lost=away(session.screen), query={"tail": tail}, device=name
+    ):
         entry = codec.decode_json(frame, LogEntry, what="log entry")
         if session.screen.json:
             session.screen.data_line(entry)

@@ -14,11 +14,17 @@ import typer
 
 from wayhouse.base.settings import Paths
 from wayhouse.cli.command import help_of
+from wayhouse.cli.overlay_account import RelayCa
 from wayhouse.cli.screen import Screen
 from wayhouse.cli.wanted import Wanted
+from wayhouse.overlay.drivers.tun_right import demand_interface
 
 PROCESS = "wayhouse.overlay.link_process"
 FOLDER = "link"
+LEGACY = (
+    "It speaks as nodes of 2013 to 2016 do: whoever runs the XMPP server can pretend to be a peer at the first meeting, "
+    "paths have no secret, and DTLS 1.0 with old ciphers is taken. Nodes of today refuse it."
+)
 CONTROL_PORT = 5800
 MTU = 1280
 
@@ -79,6 +85,17 @@ def link(
         typer.Option("--ignore", metavar="INTERFACE", help="Its addresses are not told; may be given again."),
     ] = None,
     no_ipv6: Annotated[bool, typer.Option("--no-ipv6", help="Do not tell addresses of IPv6.")] = False,
+    legacy: Annotated[
+        bool,
+        typer.Option(
+            "--legacy",
+            help="Link nodes of 2013 to 2016 (tincan) alone: Ethernet over DTLS, weaker than usual.",
+        ),
+    ] = False,
+    in_the_clear: Annotated[
+        bool,
+        typer.Option("--in-the-clear", help="As --legacy, and unencrypted where the controller asks for it."),
+    ] = False,
     ca_file: Annotated[
         Path | None,
         typer.Option("--ca-file", metavar="FILE", help="Who signs the XMPP server's certificate."),
@@ -87,6 +104,7 @@ def link(
         str | None,
         typer.Option(metavar="SHA256", help="Trust the XMPP server with exactly this certificate."),
     ] = None,
+    relay_ca: RelayCa = None,
 ) -> None:
     """Run a node of an overlay in the foreground, for a controller of your own that says to whom it is linked.
 
@@ -105,10 +123,16 @@ def link(
         {
             "data": folder.absolute(), "control-port": control_port, "tun": tun, "mtu": mtu, "fingerprint": fingerprint,
             "stun": stun, "policy": policy, "ignore": ignore, "ca-file": ca_file, "pin": pin,
+            "relay-ca": relay_ca,
         },
-        {"no-tun": no_tun, "no-translation": not translation, "no-ipv6": no_ipv6},
+        {"no-tun": no_tun, "no-translation": not translation, "no-ipv6": no_ipv6, "legacy": legacy, "in-the-clear": in_the_clear},
     )  # fmt: skip
-    _explain(Screen(env=os.environ), folder, control_port, interface=None if no_tun else tun)
+    if not no_tun:
+        demand_interface(tun, is_ethernet=legacy or in_the_clear)
+    screen = Screen(env=os.environ)
+    _explain(screen, folder, control_port, interface=None if no_tun else tun)
+    if legacy or in_the_clear:
+        screen.note(LEGACY)
     os.execv(sys.executable, [sys.executable, "-m", PROCESS, *arguments])  # noqa: S606 - becomes the node
 
 

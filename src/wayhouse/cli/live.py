@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from wayhouse.cli.figures import span
@@ -64,6 +64,13 @@ def live_line(screen: Screen) -> Iterator[StepLine]:
     moving = MovingLine(console, screen.safe)
     with Live(Spinner("dots", moving), console=console, refresh_per_second=8, transient=True):
         yield moving
+
+
+def away(screen: Screen) -> Callable[[float], None]:
+    """What to do when a stream that goes on has lost the gateway (`lost` of `Client.follow`): say so."""
+    return lambda seconds: screen.note(
+        f"The gateway is away: it may be restarting. Waiting for it, up to {span(int(seconds))}."
+    )
 
 
 def draw(screen: Screen, pages: Iterable[Sequence[str]]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from wayhouse.base.errors import BadInputError
+from wayhouse.cli.command import Options
 from wayhouse.cli.screen import Screen
 from wayhouse.cli.secrets import MOST, ask_password
 
@@ -56,6 +57,14 @@ Turn = Annotated[
         "--turn", metavar="RELAY", help="A relay, as udp:HOST:PORT:USER (or tcp:, tls:); may be given again."
     ),
 ]
+RelayCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--relay-ca",
+        metavar="FILE",
+        help="PEM: who signs certificates of relays, besides those trusted here.",
+    ),
+]
 PasswordFile = Annotated[
     str | None,
     typer.Option(
@@ -86,33 +95,38 @@ class Passwords:
         return _said(self._lines.readline(MOST).rstrip("\r\n"), of)
 
 
-class ServerOptions:
-    """What was said of an account and of relays. With `jid` None nothing else may be said of it."""
+class AccountOptions(Options):
+    """What was said of an account. Without `account` nothing else may be said of it. Raises `BadInputError`."""
 
     def __init__(
         self,
-        jid: str | None,
+        account: Jid = None,
         *,
-        host: str | None,
-        port: int | None,
-        direct_tls: bool,
-        pin: str | None,
-        ca_file: Path | None,
-        friends: list[str] | None,
+        host: Host = None,
+        port: Port = None,
+        direct_tls: DirectTls = False,
+        pin: Pin = None,
+        ca_file: CaFile = None,
+        friends: Friends = None,
+        password_file: PasswordFile = None,
     ) -> None:
         details = {"host": host, "port": port, "pin": pin, "ca_file": ca_file, "friends": friends}
-        self._jid, self._direct_tls = jid, direct_tls
+        self.jid, self._direct_tls, self._file = account, direct_tls, password_file
         self._details: dict[str, Any] = {name: value for name, value in details.items() if value}
-        if jid is None and (self._details or direct_tls):
+        if account is None and (self._details or direct_tls):
             raise BadInputError(
                 "--host, --port, --direct-tls, --pin, --ca-file and --friend are about an --account."
             )
+
+    def passwords(self, screen: Screen) -> Passwords:
+        """Of the account, and of relays. Raises `BadInputError`."""
+        return Passwords(screen, self._file)
 
     def accounts(self, passwords: Passwords) -> tuple[XmppAccount, ...]:
         """One or none. Raises `BadInputError`."""
         from wayhouse.overlay.account import Tls, XmppAccount
 
-        if self._jid is None:
+        if self.jid is None:
             return ()
         details = dict(self._details)
         if "ca_file" in details:
@@ -121,8 +135,23 @@ class ServerOptions:
             details |= {"friends": frozenset(details["friends"]), "invites": True}
         if self._direct_tls:
             details["tls"] = Tls.DIRECT
-        XmppAccount(jid=self._jid, password="unasked", **details)  # noqa: S106 - mistakes are told before anything is asked
-        return (XmppAccount(jid=self._jid, password=passwords.next(self._jid), **details),)
+        XmppAccount(jid=self.jid, password="unasked", **details)  # noqa: S106 - mistakes are told before anything is asked
+        return (XmppAccount(jid=self.jid, password=passwords.next(self.jid), **details),)
+
+
+class ServerOptions(Options):
+    """What was said of STUN servers and relays."""
+
+    def __init__(self, stun: Stun = None, turn: Turn = None, relay_ca: RelayCa = None) -> None:
+        self.stun, self.turn, self.relay_ca = tuple(stun or ()), tuple(turn or ()), relay_ca
+
+    def relays(self, passwords: Passwords) -> tuple[TurnServer, ...]:
+        """Raises `BadInputError`."""
+        return relays(self.turn, passwords)
+
+    def authority(self) -> str:
+        """The PEM of who signs relays' certificates, "" if nobody was named. Raises `BadInputError`."""
+        return authority(self.relay_ca) if self.relay_ca else ""
 
 
 def relays(texts: Iterable[str], passwords: Passwords) -> tuple[TurnServer, ...]:
@@ -142,6 +171,21 @@ def relays(texts: Iterable[str], passwords: Passwords) -> tuple[TurnServer, ...]
             )
         )
     return tuple(found)
+
+
+def authority(file: Path) -> str:
+    """The PEM in it. Raises `BadInputError` for a file that cannot be read, or is none."""
+    from wayhouse.overlay import relay_authority
+
+    try:
+        with file.open(encoding="ascii") as opened:
+            pem = opened.read(relay_authority.MOST_BYTES + 1)
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{file} is no PEM: it has characters that are not ASCII.") from error
+    relay_authority.check(pem)
+    return pem
 
 
 def _relay(text: str) -> re.Match[str]:

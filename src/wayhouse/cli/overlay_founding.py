@@ -10,21 +10,7 @@ import typer
 
 from wayhouse.base.errors import BadInputError
 from wayhouse.cli.command import command
-from wayhouse.cli.overlay_account import (
-    CaFile,
-    DirectTls,
-    Friends,
-    Host,
-    Jid,
-    PasswordFile,
-    Passwords,
-    Pin,
-    Port,
-    ServerOptions,
-    Stun,
-    Turn,
-    relays,
-)
+from wayhouse.cli.overlay_account import AccountOptions, ServerOptions
 from wayhouse.cli.overlay_words import Overlay, Yes, chosen, say, setup_of, state_of, sure, tune
 from wayhouse.cli.secrets import ask_password
 from wayhouse.cli.session import Session
@@ -69,16 +55,9 @@ def create(
         str | None, typer.Option(metavar="CIDR", help="Of its addresses (172.16.0.0/16); not with --social.")
     ] = None,
     dns_name: Label = None,
-    account: Jid = None,
-    host: Host = None,
-    port: Port = None,
-    direct_tls: DirectTls = False,
-    pin: Pin = None,
-    ca_file: CaFile = None,
-    friends: Friends = None,
-    stun: Stun = None,
-    turn: Turn = None,
-    password_file: PasswordFile = None,
+    *,
+    said: AccountOptions,
+    servers: ServerOptions,
     lan: Annotated[bool, typer.Option("--lan/--no-lan", help="Find peers in the local network.")] = True,
     policy: Annotated[Policy, typer.Option(help="How links are made; relay hides addresses.")] = Policy.AUTO,
 ) -> None:
@@ -93,10 +72,7 @@ def create(
     from wayhouse.overlay.model import PathPolicy
     from wayhouse.overlay.orders import Founding
 
-    said = ServerOptions(
-        account, host=host, port=port, direct_tls=direct_tls, pin=pin, ca_file=ca_file, friends=friends
-    )
-    passwords = Passwords(session.screen, password_file)
+    passwords = said.passwords(session.screen)
     wish = Founding(
         name=name,
         kind="social" if social else "group",
@@ -104,14 +80,15 @@ def create(
         subnet=subnet or "",
         accounts=said.accounts(passwords),
         is_on_lan=lan,
-        stun=tuple(stun or ()),
-        turn=relays(turn or (), passwords),
+        stun=servers.stun,
+        turn=servers.relays(passwords),
+        relay_ca=servers.authority(),
         policy=PathPolicy(policy.value),
     )
     made = session.client.call(overlays.FOUND, body=wish)
     _welcome(session, made)
     if not session.screen.json:
-        _next_step(session, wish.kind, is_reachable=lan or account is not None)
+        _next_step(session, wish.kind, is_reachable=lan or said.jid is not None)
 
 
 def join(
@@ -123,14 +100,8 @@ def join(
         ),
     ] = None,
     dns_name: Label = None,
-    account: Jid = None,
-    host: Host = None,
-    port: Port = None,
-    direct_tls: DirectTls = False,
-    pin: Pin = None,
-    ca_file: CaFile = None,
-    friends: Friends = None,
-    password_file: PasswordFile = None,
+    *,
+    said: AccountOptions,
 ) -> None:
     """Join an overlay by an invitation. An --account counts instead of those in the invitation.
 
@@ -144,14 +115,11 @@ def join(
     from wayhouse.api.resources import overlays
     from wayhouse.overlay.orders import Joining
 
-    said = ServerOptions(
-        account, host=host, port=port, direct_tls=direct_tls, pin=pin, ca_file=ca_file, friends=friends
-    )
     invitation = _code(session, code)
     wish = Joining(
         code=invitation,
         dns_name=dns_name or "",
-        accounts=said.accounts(Passwords(session.screen, password_file)),
+        accounts=said.accounts(said.passwords(session.screen)),
     )
     made = session.client.call(overlays.JOIN, body=wish)
     _welcome(session, made)
@@ -190,19 +158,22 @@ def set_(
         bool | None,
         typer.Option("--kernel/--no-kernel", help="Let the kernel's WireGuard carry it where it can."),
     ] = None,
-    account: Jid = None,
-    host: Host = None,
-    port: Port = None,
-    direct_tls: DirectTls = False,
-    pin: Pin = None,
-    ca_file: CaFile = None,
-    friends: Friends = None,
+    legacy: Annotated[
+        bool | None,
+        typer.Option(
+            "--legacy/--no-legacy",
+            help="Link friends' nodes of 2013 to 2016 (tincan), and those alone: weaker than what is usual.",
+        ),
+    ] = None,
+    *,
+    said: AccountOptions,
     no_account: Annotated[bool, typer.Option("--no-account", help="Sign in nowhere.")] = False,
-    stun: Stun = None,
+    servers: ServerOptions,
     no_stun: Annotated[bool, typer.Option("--no-stun", help="Ask no STUN servers.")] = False,
-    turn: Turn = None,
     no_turn: Annotated[bool, typer.Option("--no-turn", help="Use no relays.")] = False,
-    password_file: PasswordFile = None,
+    no_relay_ca: Annotated[
+        bool, typer.Option("--no-relay-ca", help="Trust relays only by those who are trusted here anyway.")
+    ] = False,
 ) -> None:
     """Change how an overlay is set up here, or show it. What is given takes the place of what there was.
 
@@ -213,24 +184,24 @@ def set_(
     """
     from wayhouse.overlay.orders import Tuning
 
-    said = ServerOptions(
-        account, host=host, port=port, direct_tls=direct_tls, pin=pin, ca_file=ca_file, friends=friends
-    )
     for given, taken, option in (
-        (account, no_account, "account"),
-        (stun, no_stun, "stun"),
-        (turn, no_turn, "turn"),
+        (said.jid, no_account, "account"),
+        (servers.stun, no_stun, "stun"),
+        (servers.turn, no_turn, "turn"),
+        (servers.relay_ca, no_relay_ca, "relay-ca"),
     ):
         if given and taken:
             raise BadInputError(f"--{option} and --no-{option} are opposites.")
     name = chosen(session, overlay)
-    passwords = Passwords(session.screen, password_file)
+    passwords = said.passwords(session.screen)
     changed: dict[str, Any] = {
         "dns_name": dns_name, "on_demand": on_demand, "is_on_lan": lan, "in_kernel": kernel,
+        "is_legacy": legacy,
     }  # fmt: skip
-    changed["accounts"] = said.accounts(passwords) if account or no_account else None
-    changed["stun"] = tuple(stun or ()) if stun or no_stun else None
-    changed["turn"] = relays(turn or (), passwords) if turn or no_turn else None
+    changed["accounts"] = said.accounts(passwords) if said.jid or no_account else None
+    changed["stun"] = servers.stun if servers.stun or no_stun else None
+    changed["turn"] = servers.relays(passwords) if servers.turn or no_turn else None
+    changed["relay_ca"] = servers.authority() if servers.relay_ca or no_relay_ca else None
     if all(value is None for value in changed.values()):
         _show_setup(session, setup_of(session, name))
     else:
@@ -274,6 +245,8 @@ def _show_setup(session: Session, found: Setup) -> None:
     if session.screen.json:
         session.screen.data(found)
         return
+    from wayhouse.overlay.relay_authority import fingerprints
+
     facts = [
         ("Overlay", f"{found.name} ({found.kind}{', founded here' if found.is_admin else ''})"),
         ("This gateway", f"{found.dns_name}, {found.ip4}"),
@@ -283,7 +256,9 @@ def _show_setup(session: Session, found: Setup) -> None:
         ("Local network", "peers are found" if found.is_on_lan else "not used"),
         ("STUN servers", ", ".join(found.stun) or "none"),
         ("Relays", ", ".join(found.turn) or "none"),
+        *(("Relays' authority", f"SHA-256 {one}") for one in fingerprints(found.relay_ca)),
         ("Links", f"{found.policy.value}, made {'when they are needed' if found.on_demand else 'at once'}"),
+        ("Old nodes", "are linked, and those alone: weaker than usual" if found.is_legacy else ""),
         ("Rules", str(len(found.rules))),
         ("Offers", ", ".join(found.offered_subnets) or "no networks"),
     ]

@@ -13,7 +13,7 @@ import typer
 from wayhouse.cli.command import command
 from wayhouse.cli.complete import overlay_peers
 from wayhouse.cli.figures import size, span
-from wayhouse.cli.live import draw
+from wayhouse.cli.live import away, draw
 from wayhouse.cli.overlay_words import Overlay, called, chosen, path_word
 from wayhouse.cli.session import Session
 
@@ -124,7 +124,7 @@ def _states(session: Session, name: str) -> Iterator[OverlayState]:
     from wayhouse.base import codec
     from wayhouse.overlay.views import OverlayState
 
-    for text in session.client.follow(overlays.FOLLOW, name=name):
+    for text in session.client.follow(overlays.FOLLOW, lost=away(session.screen), name=name):
         yield codec.decode_json(text, OverlayState, what="overlay")
 
 

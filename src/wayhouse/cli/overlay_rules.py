@@ -103,12 +103,12 @@ def add(
         action=policy.Action.DROP if drop else policy.Action.ACCEPT,
         note=note,
     )
-    rules = list(setup_of(session, name).rules)
+    setup = setup_of(session, name)
+    rules = list(setup.rules)
     number = min(at or len(rules) + 1, len(rules) + 1)
     rules.insert(number - 1, rule)
-    tune(
-        session, name, Tuning(rules=tuple(rules)), f"Rule {number} is added: {_words(rule, source, target)}."
-    )
+    outcome = f"Rule {number} is added: {_words(rule, source, target)}."
+    tune(session, name, Tuning(rules=tuple(rules), if_revision=setup.revision), outcome)
 
 
 @command(app, "rm")
@@ -125,14 +125,15 @@ def rm(
     from wayhouse.overlay.orders import Tuning
 
     name = chosen(session, overlay)
-    rules = list(setup_of(session, name).rules)
+    setup = setup_of(session, name)
+    rules = list(setup.rules)
     if number > len(rules):
         raise NotFoundError(
             f"There is no rule {number}. See them: {session.again} overlay rules ls -o {name}"
         )
     gone = rules.pop(number - 1)
     outcome = f"Rule {number} is removed: {_words(gone, gone.source, gone.target)}."
-    tune(session, name, Tuning(rules=tuple(rules)), outcome)
+    tune(session, name, Tuning(rules=tuple(rules), if_revision=setup.revision), outcome)
 
 
 def _who(session: Session, overlay: str, text: str) -> str:

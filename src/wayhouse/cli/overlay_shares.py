@@ -8,6 +8,7 @@ import typer
 
 from wayhouse.base.errors import BadInputError, NotFoundError
 from wayhouse.cli.command import command
+from wayhouse.cli.overlay_received import show_received
 from wayhouse.cli.overlay_words import Overlay, chosen, names_of, setup_of, short, tune, uid_of
 from wayhouse.cli.session import Session
 
@@ -28,15 +29,25 @@ def add_to(parent: typer.Typer) -> None:
     command(parent, "unshare")(unshare)
 
 
-def shares(session: Session, overlay: Overlay = None) -> None:
+def shares(
+    session: Session,
+    overlay: Overlay = None,
+    received: Annotated[
+        bool, typer.Option("--received", "-r", help="What peers share with this gateway instead.")
+    ] = False,
+) -> None:
     """List what this gateway shares with peers. What is not in the list, nobody is given.
 
     For example:
       wayhouse overlay shares
+      wayhouse overlay shares --received
     """
     from wayhouse.api.resources import overlays
 
     name = chosen(session, overlay)
+    if received:
+        show_received(session, name)
+        return
     found = setup_of(session, name).shares
     if session.screen.json:
         session.screen.data(found)
@@ -82,9 +93,11 @@ def share(
         may=May.COMMAND if command else May.READ,
         port=port or (WEB_PORT if is_app else 0),
     )
-    others = [each for each in setup_of(session, name).shares if (each.what, each.to) != (one.what, one.to)]
+    setup = setup_of(session, name)
+    others = [each for each in setup.shares if (each.what, each.to) != (one.what, one.to)]
     at = f" at port {one.port}" if one.port else ""
-    tune(session, name, Tuning(shares=(*others, one)), f"{what} is shared with {to}{at}.")
+    wish = Tuning(shares=(*others, one), if_revision=setup.revision)
+    tune(session, name, wish, f"{what} is shared with {to}{at}.")
 
 
 def unshare(
@@ -105,7 +118,8 @@ def unshare(
     from wayhouse.overlay.orders import Tuning
 
     name = chosen(session, overlay)
-    before = setup_of(session, name).shares
+    setup = setup_of(session, name)
+    before = setup.shares
     words = {
         what,
         *(f"{DEVICE}{key}" for key, known in _names_if(session, what).items() if DEVICE + known == what),
@@ -117,7 +131,8 @@ def unshare(
             f"{what} is not shared like this. See what is: {session.again} overlay shares -o {name}"
         )
     with_whom = "nobody" if to is None else f"{to} no more"
-    tune(session, name, Tuning(shares=left), f"{what} is shared with {with_whom}.")
+    wish = Tuning(shares=left, if_revision=setup.revision)
+    tune(session, name, wish, f"{what} is shared with {with_whom}.")
 
 
 def _lasting(session: Session, what: str) -> str:

@@ -61,7 +61,8 @@ def offer(session: Session, network: Network, overlay: Overlay = None) -> None:
     text = str(subnets.read(network))
     setup = setup_of(session, name)
     offered = tuple(sorted({*setup.offered_subnets, text}))
-    tune(session, name, Tuning(offered_subnets=offered), f"{text} is offered; others accept it, or do not.")
+    wish = Tuning(offered_subnets=offered, if_revision=setup.revision)
+    tune(session, name, wish, f"{text} is offered; others accept it, or do not.")
     if not any(text in rule.networks for rule in setup.rules):
         again = f"{session.again} overlay rules add --from any --network {text} -o {name}"
         session.screen.note(f"No rule names it, so nobody is let in yet: {again}")
@@ -79,11 +80,13 @@ def withdraw(session: Session, network: Network, overlay: Overlay = None) -> Non
 
     name = chosen(session, overlay)
     text = str(subnets.read(network))
-    offered = setup_of(session, name).offered_subnets
+    setup = setup_of(session, name)
+    offered = setup.offered_subnets
     if text not in offered:
         raise NotFoundError(f"{text} is not offered here. Offered are: {', '.join(offered) or 'none'}.")
     left = tuple(one for one in offered if one != text)
-    tune(session, name, Tuning(offered_subnets=left), f"{text} is offered no more.")
+    wish = Tuning(offered_subnets=left, if_revision=setup.revision)
+    tune(session, name, wish, f"{text} is offered no more.")
 
 
 @command(app, "accept")
@@ -109,14 +112,12 @@ def accept(
     name = chosen(session, overlay)
     link = session.client.call(overlays.LINK, name=name, peer=peer)
     text = network or _only(peer, link.offered_subnets)
+    setup, offers = setup_of(session, name), {link.uid: link.offered_subnets}
     accepted = subnets.accept(
-        link.uid,
-        text,
-        {link.uid: link.offered_subnets},
-        setup_of(session, name).accepted_subnets,
-        subnets.Surroundings({}),
-    )
-    tune(session, name, Tuning(accepted_subnets=accepted), f"{text} is reached through {peer}.")
+        link.uid, text, offers, setup.accepted_subnets, subnets.Surroundings({})
+    )  # the gateway looks at its own networks
+    wish = Tuning(accepted_subnets=accepted, if_revision=setup.revision)
+    tune(session, name, wish, f"{text} is reached through {peer}.")
 
 
 @command(app, "refuse")
@@ -130,10 +131,12 @@ def refuse(session: Session, peer: Peer, network: Network, overlay: Overlay = No
     from wayhouse.overlay.orders import Tuning
 
     name = chosen(session, overlay)
-    accepted = setup_of(session, name).accepted_subnets
+    setup = setup_of(session, name)
+    accepted = setup.accepted_subnets
     uid = uid_of(session, name, peer, known=accepted)
     left = subnets.take_back(uid, network, accepted)
-    tune(session, name, Tuning(accepted_subnets=left), f"{network} is not reached through {peer} any more.")
+    wish = Tuning(accepted_subnets=left, if_revision=setup.revision)
+    tune(session, name, wish, f"{network} is not reached through {peer} any more.")
 
 
 def _only(peer: str, offered: tuple[str, ...]) -> str:

@@ -70,7 +70,8 @@ def setup_of(session: Session, overlay: str) -> Setup:
 
 
 def tune(session: Session, overlay: str, wish: Tuning, outcome: str) -> None:
-    """Change what `wish` names, and say so; with --json, how the overlay is set up then."""
+    """Change what `wish` names, and say so; with --json, how the overlay is set up then. What was made of a `Setup` that was read before has its revision, so that
+    nothing is lost that somebody else has changed meanwhile. Raises `ProblemError`."""
     from wayhouse.api.resources import overlays
 
     say(session, session.client.call(overlays.TUNE, body=wish, name=overlay), outcome)

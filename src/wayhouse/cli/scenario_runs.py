@@ -10,6 +10,7 @@ import typer
 from wayhouse.base.errors import BadInputError, WayhouseError
 from wayhouse.cli.command import command
 from wayhouse.cli.figures import count, moment, seconds_of
+from wayhouse.cli.live import away
 from wayhouse.cli.scenario_words import RUN_HEADS, Name, read_file, run_line, run_row, step_line
 from wayhouse.cli.session import Session
 
@@ -233,7 +234,7 @@ def _follow(session: Session, run_id: str) -> None:
     from wayhouse.base import codec
 
     known: RunSummary | None = None
-    for text in session.client.follow(scenarios.FOLLOW_RUN, run=run_id):
+    for text in session.client.follow(scenarios.FOLLOW_RUN, lost=away(session.screen), run=run_id):
         frame = codec.decode_json(text, RunFrame, what="step")
         if session.screen.json:
             session.screen.data_line(frame)

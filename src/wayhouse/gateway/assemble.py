@@ -233,7 +233,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         ClockResource(rooms.clock),
         BusResource(rooms.bus),
         BusPeerResource(peers, settings.bus.mechanism),
-        OverlayResource(rooms.overlays, events),
+        OverlayResource(rooms.overlays, events, received=rooms.far.received),
     )
     portal = Portal(
         access=access,
@@ -251,6 +251,7 @@ async def assemble(  # noqa: PLR0913 - a parts list is as long as the machine ha
         bus=rooms.bus,
         pictures=rooms.pictures.of,
         overlays=rooms.overlays,
+        received=rooms.far.received,
     )
     api = Api(
         endpoints.ALL,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from wayhouse.base import ids
 from wayhouse.base.clock import Clock
@@ -39,7 +39,7 @@ from wayhouse.overlay.drivers.far_gateway import FarGateway, RefusedError
 from wayhouse.overlay.model import LinkStatus
 from wayhouse.overlay.service import Overlays
 from wayhouse.overlay.shares import DOOR_PORT
-from wayhouse.overlay.views import LinkView, OverlayChanged
+from wayhouse.overlay.views import LinkView, OverlayChanged, Received
 
 log = logging.getLogger(__name__)
 
@@ -72,12 +72,12 @@ class FarDevices:
         self._listener: Listener | None = None
         self._peers: dict[Far, FarPeer] = {}
         self._settled = asyncio.Event()
-        self._known: Callable[[], Iterable[str]] = tuple
+        self._known: Callable[[], Mapping[str, str]] = dict
         self._workers: Mapping[str, Handler] = {}
 
     def know(self, devices: Devices) -> None:
         """Before `run`."""
-        self._known = lambda: (one.address for one in devices.all(driver=peers.NAME))
+        self._known = lambda: {one.address: one.id for one in devices.all(driver=peers.NAME)}
         self._workers = on_bus.services(devices, self._bus.hostname, [peers.NAME])
 
     async def run(self) -> None:
@@ -95,6 +95,13 @@ class FarDevices:
                 finally:
                     for far in tuple(self._peers):
                         await self._end(far)
+
+    def received(self, overlay: str) -> tuple[Received, ...]:
+        """What each peer of it that is linked gives, by name. Raises `NoSuchOverlayError`."""
+        self._overlays.state(overlay)
+        ids = self._known()
+        found = (peer.received(ids) for far, peer in self._peers.items() if far.overlay == overlay)
+        return tuple(sorted(found, key=lambda one: (one.name, one.uid)))
 
     # ---- the devices' `FarHouse`
 
@@ -159,9 +166,15 @@ class FarDevices:
             self._settled.set()
 
     def _is_settled(self) -> bool:
-        are_told = all(self._overlays.state(name).overlay.interface for name in self._overlays.names())
-        return are_told and all(
-            one.gateway is None or one.gateway.has_knocked for one in self._peers.values()
+        """Whether all is back that can be: nobody waits for peers that never gave anything, who need not answer."""
+        if not all(self._overlays.state(name).overlay.interface for name in self._overlays.names()):
+            return False
+        known = self._known()
+        return all(
+            peer.gateway is None
+            or peer.gateway.has_knocked
+            or not any(address.startswith(peer.prefix) for address in known)
+            for peer in self._peers.values()
         )
 
     def _linked(self) -> Iterator[Far]:
@@ -170,7 +183,7 @@ class FarDevices:
             for one in state.links:
                 if _is_linked(one):
                     label = one.name or one.uid[:8]
-                    yield Far(name, one.uid, label, one.ip4, state.overlay.interface, on_demand)
+                    yield Far(name, one.uid, label, one.ip4 or one.ip6, state.overlay.interface, on_demand)
 
     async def _leave(self, far: Far) -> None:
         peer = await self._end(far)
@@ -231,7 +244,7 @@ def _gateway(peer: FarPeer) -> FarGateway:
 
 
 def _is_linked(one: LinkView) -> bool:
-    return one.status is LinkStatus.ONLINE and bool(one.ip4)
+    return one.status is LinkStatus.ONLINE and bool(one.ip4 or one.ip6)
 
 
 def _refused(error: RefusedError) -> WayhouseError:

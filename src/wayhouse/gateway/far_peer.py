@@ -7,8 +7,9 @@ is known here, and only so much of it; whatever it says, nothing here raises.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -20,12 +21,14 @@ from wayhouse.devices.ports import Listener
 from wayhouse.devices.register import DeviceRegister
 from wayhouse.overlay import door_words as words
 from wayhouse.overlay.drivers.far_gateway import FarGateway
+from wayhouse.overlay.views import Received, ReceivedDevice
 
 log = logging.getLogger(__name__)
 
 MOST_OF_ONE = 256
 """Devices of one peer that may join here."""
 MOST_SERVICES = 32
+MOST_APPS = 64
 MOST_VALUE = 16 * 1024
 """Bytes of a value, as JSON, that is remembered; a longer one is asked for."""
 PREFIX = "peers."
@@ -61,6 +64,7 @@ class FarPeer:
         self.prefix = f"{far.overlay}/{far.uid}/"
         self.values: dict[tuple[str, str], Last] = {}
         self.services: tuple[str, ...] = ()
+        self.apps: Mapping[int, str] = {}
         self.served: set[str] = set()
         self.gateway: FarGateway | None = None
         self.running: asyncio.Task[None] | None = None
@@ -72,6 +76,27 @@ class FarPeer:
     def devices(self) -> Iterator[Found]:
         for one in self._devices.values():
             yield peers.found(self.prefix + one.id, self.far.name, one.name, one.oid, one.config)
+
+    def received(self, ids: Mapping[str, str]) -> Received:
+        """All of it. `ids` of devices here by their addresses."""
+        devices = (
+            ReceivedDevice(
+                name=one.name[:200],
+                may=one.may[:20],
+                id=ids.get(self.prefix + one.id, ""),
+                is_available=one.is_available,
+                reason="" if one.is_available else shown(one.reason),
+            )
+            for one in self._devices.values()
+        )
+        return Received(
+            uid=self.far.uid,
+            name=self.far.name,
+            address=self.far.address,
+            devices=tuple(sorted(devices, key=lambda one: one.name)),
+            services=tuple(sorted(map(self.service_name, self.services))),
+            apps=dict(sorted(self.apps.items())),
+        )
 
     def service_name(self, service: str) -> str:
         return f"{PREFIX}{self.far.name}.{self.far.overlay}.{service}"
@@ -106,11 +131,12 @@ class FarPeer:
                 self._drop(device, self._no_more())
             self._stale = set()
             self.services = tuple(one for one in word.names[:MOST_SERVICES] if _is_service(one))
+            self.apps = dict(itertools.islice(filter(_is_app, word.apps.items()), MOST_APPS))
 
     def lost(self, reason: str) -> None:
         for device in tuple(self._devices):
             self._drop(device, reason)
-        self.services = ()
+        self.services, self.apps = (), {}
 
     def _device(self, word: words.Device) -> None:
         before = self._devices.get(word.id)
@@ -168,6 +194,11 @@ class FarPeer:
 
 def _is_service(name: str) -> bool:
     return 0 < len(name) <= 200 and name.isascii() and name.isprintable() and " " not in name
+
+
+def _is_app(one: tuple[int, str]) -> bool:
+    port, name = one
+    return 0 < port < 65536 and 0 < len(name) <= 200 and name.isprintable()
 
 
 def shown(reason: str) -> str:

@@ -71,6 +71,12 @@ def new_uid() -> str:
     return os.urandom(UID_LENGTH // 2).hex()
 
 
+def networks(ip4: str, ip6: str, masks: tuple[int, int]) -> tuple[str, ...]:
+    """In CIDR form, of the addresses that there are."""
+    found = ((ip4, masks[0]), (ip6, masks[1]))
+    return tuple(f"{address}/{mask}" for address, mask in found if address)
+
+
 def read_static(path: Path) -> dict[str, str]:
     """Address by uid, from a file as `-p` of the Python controllers takes it. Raises `BadInputError`, `FileNotFoundError`."""
     try:

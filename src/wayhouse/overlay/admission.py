@@ -49,6 +49,7 @@ def found(wish: Founding, label: str) -> Configuration:
         is_on_lan=wish.is_on_lan,
         stun=read_servers(wish.stun),
         turn=wish.turn,
+        relay_ca=wish.relay_ca,
         policy=wish.policy,
         keys=_new_keys(wish.name) if wish.kind == "group" else None,
     )
@@ -68,6 +69,7 @@ def join(wish: Joining, label: str, wall: float) -> Configuration:
         accounts=wish.accounts or tuple(map(_account, read.accounts)),
         stun=read.stun,
         turn=read.turn,
+        relay_ca=read.relay_ca,
         keys=_given_keys(read),
     )
 
@@ -151,6 +153,7 @@ def _invitation(one: Configuration, ticket: Signed | None = None, key: bytes = b
         accounts=tuple(map(_shared, one.accounts)) if one.kind == "group" else (),
         stun=one.stun,
         turn=one.turn,
+        relay_ca=one.relay_ca,
         admin_key=keys.admin_key if keys else b"",
         ticket=ticket,
         ticket_key=key,

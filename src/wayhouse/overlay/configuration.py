@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wayhouse.base.errors import BadInputError
+from wayhouse.overlay import relay_authority
 from wayhouse.overlay.account import XmppAccount
 from wayhouse.overlay.model import Kind, PathPolicy, TurnServer, is_uid
 from wayhouse.overlay.names import zone_name
@@ -53,7 +54,9 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True):
         return "Keys()"
 
 
-class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Configuration(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """`dns_name` is the gateway's own name in the overlay; `ip4` its address; `subnet` (CIDR) of a group. `is_on_lan`: peers in the local network
     are found without a server. `rules` say what peers may reach here; none: nothing but echo."""
 
@@ -67,6 +70,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     is_on_lan: bool = True
     stun: tuple[tuple[str, int], ...] = ()
     turn: tuple[TurnServer, ...] = ()
+    relay_ca: str = ""
+    """Who signs the certificates of relays, besides those whom this machine trusts: PEM."""
     policy: PathPolicy = PathPolicy.AUTO
     peer_policies: dict[str, PathPolicy] = {}
     rules: tuple[Rule, ...] = ()
@@ -79,8 +84,12 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     on_demand: bool = False
     in_kernel: bool = True
     """The kernel's WireGuard carries it where that is there and suits."""
+    is_legacy: bool = False
+    """It speaks as nodes of 2013 to 2016 do, and is linked to those alone."""
     keys: Keys | None = None
     revoked: Signed | None = None
+    revision: int = 0
+    """Counts the changes that people made of it; the process of the links is not told."""
 
     def __post_init__(self) -> None:
         _check(check_label(self.name) and _is_zone(self.name), "name", f"{LABEL_RULE}, and not all digits")
@@ -94,10 +103,17 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             "turn",
             f"at most {MOST_SERVERS} STUN and TURN servers",
         )
+        if self.relay_ca:
+            relay_authority.check(self.relay_ca)
         check_all(self.shares)
         _check(len(self.rules) <= MOST_RULES, "rules", f"at most {MOST_RULES} rules")
         _check(len(self.peer_policies) <= MOST_POLICIES, "peer_policies", f"at most {MOST_POLICIES} peers")
         if self.kind == "group":
+            _check(
+                not self.is_legacy,  # they have no tickets
+                "is_legacy",
+                "old nodes cannot be members of a group; take a social overlay, or `wayhouse link --legacy`",
+            )
             _check(self.keys is not None, "keys", "a group has keys")
             _check(_is_in(self.ip4, self.network), "ip4", "the address is in the subnet")
 

@@ -6,6 +6,8 @@ Called by `drivers/control_socket.py`. The addresses are local ones (second bit 
 from __future__ import annotations
 
 _LOCAL = 0x02
+_HEADER = 14
+_IP4, _IP6 = b"\x08\x00", b"\x86\xdd"
 _DESTINATION = bytes((_LOCAL, 0, 0, 0, 0, 1))
 
 
@@ -14,5 +16,10 @@ def mac_of(uid: str) -> bytes:
 
 
 def ethernet_frame(uid: str, packet: bytes) -> bytes:
-    kind = b"\x86\xdd" if packet[:1] and packet[0] >> 4 == 6 else b"\x08\x00"
+    kind = _IP6 if packet[:1] and packet[0] >> 4 == 6 else _IP4
     return _DESTINATION + mac_of(uid) + kind + packet
+
+
+def packet_in(frame: bytes) -> bytes:
+    """The IP packet in a frame; nothing if there is none."""
+    return frame[_HEADER:] if frame[12:14] in {_IP4, _IP6} else b""

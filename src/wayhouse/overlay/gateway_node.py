@@ -19,7 +19,7 @@ from wayhouse.base import codec
 from wayhouse.base.clock import Clock
 from wayhouse.base.errors import WayhouseError
 from wayhouse.base.tasks import Tasks
-from wayhouse.overlay import identity, kept_addresses, names, policy, ruleset, shares, subnets
+from wayhouse.overlay import gateway_parts, kept_addresses, names, policy, ruleset, shares, subnets
 from wayhouse.overlay.account import XmppAccount
 from wayhouse.overlay.addressing import IP6_PREFIX, gen_ip6
 from wayhouse.overlay.announcement import address_word
@@ -31,7 +31,7 @@ from wayhouse.overlay.kept_addresses import KeptAddresses
 from wayhouse.overlay.model import LinkStatus, PathPolicy, PathSettings, TurnServer
 from wayhouse.overlay.names import NameBook, Named
 from wayhouse.overlay.node import Node
-from wayhouse.overlay.node_parts import NodeParts, NodeSettings
+from wayhouse.overlay.node_parts import NodeSettings
 from wayhouse.overlay.node_views import link_views, signal_views
 from wayhouse.overlay.peer import Peer
 from wayhouse.overlay.peer_book import Settings
@@ -40,7 +40,7 @@ from wayhouse.overlay.ports import Path, Signaller, Tunnel
 from wayhouse.overlay.social import social_controller
 from wayhouse.overlay.steering import Steering
 from wayhouse.overlay.subnets import Subnet, Surroundings
-from wayhouse.overlay.trust import PINS_FILE, PinFile, Trust
+from wayhouse.overlay.trust import Trust
 from wayhouse.overlay.views import OverlayState, OverlayView, SignalView
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,15 @@ class Outside(Protocol):
         """The kernel's, where `in_kernel` allows that and there is one. Raises `OutsideError`."""
         ...
 
+    def old_tunnel(self, interface: str, private_key: bytes) -> Tunnel:
+        """Of a node that speaks as old ones do. Raises `OutsideError`."""
+        ...
+
     def path(self, peer: str, settings: PathSettings, *, is_controlling: bool) -> Path: ...
+
+    def old_path(self, peer: str, settings: PathSettings, *, is_controlling: bool) -> Path:
+        """With the name and password that all old nodes have."""
+        ...
 
     def xmpp(self, account: XmppAccount) -> Signaller: ...
 
@@ -93,21 +101,17 @@ class GatewayNode:
         self.interface = interface_name(wanted.name)
         self._outside = outside
         self._addresses = KeptAddresses(folder / kept_addresses.FILE)
-        self._trust = Trust(PinFile(folder / PINS_FILE), outside.clock, wanted.membership(), wanted.revoked)
+        parts = gateway_parts.make(wanted, outside, folder, self.interface)
+        self._trust = parts.trust
         self.node = Node(
-            NodeParts(
-                clock=outside.clock,
-                trust=self._trust,
-                identify=lambda uid: identity.load_or_create(folder, uid),
-                open_tunnel=lambda key: outside.tunnel(self.interface, key, in_kernel=_suits_kernel(wanted)),
-                make_path=outside.path,
-            ),
+            parts,
             NodeSettings(
-                digest=Digest.SHA256,
+                digest=Digest.SHA1 if wanted.is_legacy else Digest.SHA256,
                 path=_path_settings(wanted),
                 mtu=wanted.mtu,
                 translates=wanted.kind == "social",
                 words=address_word if wanted.kind == "group" else _no_words,
+                is_old=wanted.is_legacy,
             ),
         )
         self._rules = ""
@@ -316,7 +320,7 @@ class GatewayNode:
             self._addresses.keep(own=self.node.ip4)
 
 
-_FIXED = ("name", "kind", "uid", "ip4", "subnet", "mtu", "keys", "on_demand", "in_kernel")
+_FIXED = ("name", "kind", "uid", "ip4", "subnet", "mtu", "keys", "on_demand", "in_kernel", "is_legacy")
 """Fields that belong to a node for its life."""
 
 
@@ -325,11 +329,6 @@ def interface_name(overlay: str) -> str:
     if len(overlay) <= 12:
         return f"wh-{overlay}"
     return f"wh-{overlay[:7]}{hashlib.sha256(overlay.encode()).hexdigest()[:5]}"
-
-
-def _suits_kernel(wanted: Configuration) -> bool:
-    """Whether nobody has to look into packets: to translate addresses, or to learn for whom they are."""
-    return wanted.in_kernel and wanted.kind == "group" and not wanted.on_demand
 
 
 def _no_words(_: str) -> str:
@@ -345,6 +344,7 @@ def _path_settings(wanted: Configuration, *offered: PathSettings) -> PathSetting
     return PathSettings(
         stun=tuple(stun),
         turn=tuple(turn),
+        relay_ca=wanted.relay_ca,
         policy=wanted.policy if wanted.policy is not PathPolicy.OFF else PathPolicy.AUTO,
         ignored_interfaces=(interface_name(wanted.name),),
     )

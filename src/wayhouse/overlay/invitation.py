@@ -50,6 +50,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     accounts: tuple[Account, ...] = ()
     stun: tuple[tuple[str, int], ...] = ()
     turn: tuple[TurnServer, ...] = ()
+    relay_ca: str = ""
     admin_key: bytes = b""
     ticket: Signed | None = None
     ticket_key: bytes = b""

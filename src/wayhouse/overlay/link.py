@@ -153,10 +153,12 @@ class Link:
             self._give(tuple(self._theirs))
 
     def hear(self, candidates: Sequence[Candidate], now: float) -> None:
-        """Other credentials than before: the peer began anew, and needs our addresses again."""
+        """Other credentials than before: the peer began anew, and needs our addresses again. An old one has the same for ever, and tells all of its
+        addresses at once: others than before say it there."""
         if not candidates or not self.is_open:
             return
-        began_anew = bool(self._theirs) and not self._same_credentials(candidates)
+        is_known = self.is_modern or all(one in self._theirs for one in candidates)
+        began_anew = bool(self._theirs) and not (is_known and self._same_credentials(candidates))
         if began_anew:
             self._theirs = {}
         fresh = tuple(one for one in candidates if one not in self._theirs)
@@ -211,6 +213,11 @@ class Link:
         if self.is_open:
             self._has_tunnel = True
             self._move(now)
+
+    def troubled(self, why: str) -> None:
+        """The tunnel cannot be set up."""
+        if self.is_open and not self._has_tunnel:
+            self.why = why
 
     def silent(self) -> None:
         if self.is_open and self._has_tunnel:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from wayhouse.overlay import relay_authority
 from wayhouse.overlay.identity import Digest
 from wayhouse.overlay.model import PathPolicy, PathSettings
+from wayhouse.overlay.relay_authority import BadAuthorityError
 from wayhouse.overlay.tincan import split_host
 
 CONTROL_PORT = 5800
@@ -18,7 +20,7 @@ TUN = "ipop"
 
 class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`tun` is None for no interface. `ca_file` and `pin` say how the XMPP server is recognised; `lifeline` is a file whose lock the
-    starter holds."""
+    starter holds. `is_legacy`: it speaks as old nodes do; `allows_clear`: even without encryption, where a controller wants that."""
 
     data: Path
     control_port: int = CONTROL_PORT
@@ -32,12 +34,19 @@ class LinkOptions(msgspec.Struct, frozen=True, kw_only=True):
     use_ipv6: bool = True
     ca_file: str = ""
     pin: str = ""
+    relay_ca: str = ""
+    is_legacy: bool = False
+    allows_clear: bool = False
     traces: Path | None = None
     lifeline: Path | None = None
 
     def path_settings(self) -> PathSettings:
         return PathSettings(
-            stun=self.stun, policy=self.policy, ignored_interfaces=self.ignored, use_ipv6=self.use_ipv6
+            stun=self.stun,
+            relay_ca=self.relay_ca,
+            policy=self.policy,
+            ignored_interfaces=self.ignored,
+            use_ipv6=self.use_ipv6,
         )
 
 
@@ -57,6 +66,9 @@ def parse(argv: Sequence[str] | None) -> LinkOptions:
         use_ipv6=not found.no_ipv6,
         ca_file=found.ca_file,
         pin=found.pin,
+        relay_ca=found.relay_ca or "",
+        is_legacy=found.legacy or found.in_the_clear,
+        allows_clear=found.in_the_clear,
         traces=found.traces,
         lifeline=found.lifeline,
     )
@@ -111,6 +123,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pin", default="", metavar="SHA256", help="of the XMPP server's certificate")
     parser.add_argument(
+        "--relay-ca",
+        type=_authority,
+        metavar="FILE",
+        help="who signs relays' certificates (PEM), besides those whom this machine trusts",
+    )
+    parser.add_argument(
+        "--legacy",
+        action="store_true",
+        help="links to nodes of 2013 to 2016 alone (tincan): Ethernet over DTLS, weaker than what is usual here",
+    )
+    parser.add_argument(
+        "--in-the-clear",
+        action="store_true",
+        help="as --legacy, and without encryption where a controller asks for that (`sec` false)",
+    )
+    parser.add_argument(
         "--traces", type=Path, metavar="DIR", help="where `wayhouse trace` finds this process"
     )
     parser.add_argument(
@@ -128,6 +156,18 @@ def _port(text: str) -> int:
 
 def _server(text: str) -> tuple[str, int]:
     return split_host(text, 3478)
+
+
+def _authority(text: str) -> str:
+    """The PEM in the file."""
+    try:
+        pem = Path(text).read_text(encoding="ascii")
+        relay_authority.check(pem)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, BadAuthorityError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+    return pem
 
 
 def _interface(text: str) -> str:

@@ -25,6 +25,8 @@ from wayhouse.overlay import identity, link_options
 from wayhouse.overlay.account import XmppAccount
 from wayhouse.overlay.drivers.control_socket import ControlSocket
 from wayhouse.overlay.drivers.outside import RealOutside
+from wayhouse.overlay.legacy import old_identity
+from wayhouse.overlay.legacy.old_trust import OLD_PINS_FILE, OldTrust
 from wayhouse.overlay.link_options import LinkOptions
 from wayhouse.overlay.node import Node
 from wayhouse.overlay.node_parts import NodeParts, NodeSettings
@@ -45,7 +47,7 @@ SERVERS_AGAIN_S = 600.0
 async def serve(options: LinkOptions, clock: Clock, ended: asyncio.Event) -> None:
     """One node, until `ended`. Raises `WayhouseError` when it cannot begin."""
     options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _load()
+    _load(options)
     async with Tasks() as tasks:
         outside = RealOutside(clock, tasks)
         async with Node(_parts(options, clock, outside), _settings(options)) as node:
@@ -88,11 +90,12 @@ async def _run(options: LinkOptions) -> None:
     await serve(options, SystemClock(), ended)
 
 
-def _load() -> None:
+def _load(options: LinkOptions) -> None:
     """What is heavy, now: no link is to wait for it later."""
+    tunnel = "drivers.tap_tunnel" if options.is_legacy else "engine.tunnel"
     for name in (
         "pyroute2",
-        "wayhouse.overlay.engine.tunnel",
+        f"wayhouse.overlay.{tunnel}",
         "wayhouse.overlay.drivers.ice",
         "wayhouse.overlay.drivers.xmpp",
     ):
@@ -100,6 +103,8 @@ def _load() -> None:
 
 
 def _parts(options: LinkOptions, clock: Clock, outside: RealOutside) -> NodeParts:
+    if options.is_legacy:
+        return _old_parts(options, clock, outside)
     return NodeParts(
         clock=clock,
         trust=Trust(PinFile(options.data / PINS_FILE), clock),
@@ -109,9 +114,23 @@ def _parts(options: LinkOptions, clock: Clock, outside: RealOutside) -> NodePart
     )
 
 
+def _old_parts(options: LinkOptions, clock: Clock, outside: RealOutside) -> NodeParts:
+    return NodeParts(
+        clock=clock,
+        trust=OldTrust(PinFile(options.data / OLD_PINS_FILE), clock, allows_clear=options.allows_clear),
+        identify=lambda uid: old_identity.load_or_create(options.data, uid),
+        open_tunnel=lambda key: outside.old_tunnel(options.tun, key),
+        make_path=outside.old_path,
+    )
+
+
 def _settings(options: LinkOptions) -> NodeSettings:
     return NodeSettings(
-        digest=options.digest, path=options.path_settings(), mtu=options.mtu, translates=options.translates
+        digest=options.digest,
+        path=options.path_settings(),
+        mtu=options.mtu,
+        translates=options.translates,
+        is_old=options.is_legacy,
     )
 
 

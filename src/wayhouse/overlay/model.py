@@ -128,6 +128,8 @@ class PathSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     stun: tuple[tuple[str, int], ...] = ()
     turn: tuple[TurnServer, ...] = ()
+    relay_ca: str = ""
+    """Who signs the certificates of relays, besides those whom this machine trusts: PEM."""
     policy: PathPolicy = PathPolicy.AUTO
     ignored_interfaces: tuple[str, ...] = ()
     use_ipv6: bool = True

@@ -16,8 +16,10 @@ import msgspec
 
 from wayhouse.base.errors import ConflictError, UnavailableError
 from wayhouse.base.tasks import Tasks
+from wayhouse.overlay.addressing import networks
 from wayhouse.overlay.binding import Told
-from wayhouse.overlay.hearing import MODERN, Hearing
+from wayhouse.overlay.ethernet import packet_in
+from wayhouse.overlay.hearing import Hearing
 from wayhouse.overlay.identity import Identity
 from wayhouse.overlay.model import (
     BadBindingError,
@@ -141,18 +143,18 @@ class Node:
         identity = self._parts.identify(uid)
         tunnel = self._parts.open_tunnel(identity.tunnel_private_key)
         try:
-            tunnel.set_addresses(_networks(ip4, ip6, masks), self.settings.mtu)
+            tunnel.set_addresses(networks(ip4, ip6, masks), self.settings.mtu)
             tunnel.start(self)
         except BaseException:
             tunnel.close()
             raise
         self.identity, self._tunnel, self._masks, self.ip4, self.ip6 = identity, tunnel, masks, ip4, ip6
-        self.signalling.start(uid, f"{self.fingerprint} {MODERN}")
+        self.signalling.start(uid, f"{self.fingerprint} {self.settings.greeting}".rstrip())
         self.tell(self.own())
 
     def move(self, ip4: str) -> None:
         """Go by another IPv4 address from now on."""
-        self.tunnel.set_addresses(_networks(ip4, self.ip6, self._masks), self.settings.mtu)
+        self.tunnel.set_addresses(networks(ip4, self.ip6, self._masks), self.settings.mtu)
         self.ip4 = ip4
         for peer in self.peers.values():
             peer.place()
@@ -337,7 +339,7 @@ class Node:
         )
         try:
             self.spread.share(peer.uid)
-            self.send(peer.uid, "con_resp", f"{self.fingerprint} {cas} {token}")
+            self.send(peer.uid, "con_resp", f"{self.fingerprint} {cas} {token}".rstrip())
         except NoSuchPeerError:
             log.debug("an answer for %s waits until it is seen", peer.uid)
 
@@ -370,6 +372,14 @@ class Node:
     def tunnel_unroutable(self, packet: bytes) -> None:
         self.tell(Unroutable(packet))
 
+    def tunnel_frame(self, frame: bytes, source: str) -> None:
+        self.tell(Unroutable(packet_in(frame), frame, source))
+
+    def tunnel_troubled(self, public_key: bytes, why: str) -> None:
+        if (peer := self.peers.holder(public_key)) is not None:
+            self._hearing.complain(f"no tunnel to {peer.uid}: {why}")
+            peer.troubled(why)
+
     # What signalling says.
 
     def hear(self, event: SignalEvent) -> None:
@@ -388,8 +398,3 @@ class Node:
     def notify(self, told: Notification) -> None:
         for listener in self.told:
             listener(told)
-
-
-def _networks(ip4: str, ip6: str, masks: tuple[int, int]) -> tuple[str, ...]:
-    networks = ((ip4, masks[0]), (ip6, masks[1]))
-    return tuple(f"{address}/{mask}" for address, mask in networks if address)

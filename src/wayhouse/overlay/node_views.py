@@ -18,7 +18,7 @@ from wayhouse.overlay.notifications import (
     stats_text,
 )
 from wayhouse.overlay.peer import Peer
-from wayhouse.overlay.ports import PeerFigures
+from wayhouse.overlay.ports import FrameTunnel, PeerFigures
 from wayhouse.overlay.tincan import Generation
 from wayhouse.overlay.views import LinkView, SignalView
 
@@ -36,7 +36,8 @@ _WAITING = {
 def local_state(node: Node) -> LocalState:
     if node.identity is None:
         return LocalState(uid="", ip4=LOCAL_IP4_BEFORE, ip6=LOCAL_IP6_BEFORE, fpr=NO_FINGERPRINT)
-    return LocalState(uid=node.uid, ip4=node.ip4, ip6=node.ip6, fpr=node.fingerprint)
+    mac = node.tunnel.mac if isinstance(node.tunnel, FrameTunnel) else ""
+    return LocalState(uid=node.uid, ip4=node.ip4, ip6=node.ip6, fpr=node.fingerprint, mac=mac)
 
 
 def peer_states(
@@ -103,7 +104,7 @@ def _peer_state(
         fpr=link.fingerprint if link.is_open else None,
         last_time=int(now - link.created) if link.created is not None else None,
         xmpp_time=NEVER_S if peer.seen_at is None else int(now - peer.seen_at),
-        security="wireguard" if is_online else None,
+        security=peer.verified.security if is_online and peer.verified is not None else None,
         stats=text if as_text else shown or None,
         stats_cons=cons,
         state=link.state.value,

@@ -23,12 +23,13 @@ class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
 
 
 class LocalState(_Told, frozen=True, tag="local_state"):
-    """Who this node is; before `set_local_ip`, what tincan says then."""
+    """Who this node is; before `set_local_ip`, what tincan says then. `mac` where links carry Ethernet."""
 
     uid: str = msgspec.field(name="_uid")
     ip4: str = msgspec.field(name="_ip4")
     ip6: str = msgspec.field(name="_ip6")
     fpr: str = msgspec.field(name="_fpr")
+    mac: str = msgspec.field(name="_mac", default="")
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,8 @@ class Founding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stun: tuple[str, ...] = ()
     """As HOST:PORT."""
     turn: tuple[TurnServer, ...] = ()
+    relay_ca: str = ""
+    """PEM: who signs the certificates of relays, besides those whom this machine trusts."""
     policy: PathPolicy = PathPolicy.AUTO
 
 
@@ -71,7 +73,8 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What may be changed of an overlay; what is left out stays. `peer_policies` None takes an entry away."""
+    """What may be changed of an overlay; what is left out stays. `peer_policies` None takes an entry away. With `if_revision` nothing is changed if the
+    setup is at another one by then."""
 
     dns_name: str | None = None
     policy: PathPolicy | None = None
@@ -79,17 +82,20 @@ class Tuning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rules: tuple[Rule, ...] | None = None
     stun: tuple[str, ...] | None = None
     turn: tuple[TurnServer, ...] | None = None
+    relay_ca: str | None = None
     accounts: tuple[XmppAccount, ...] | None = None
     is_on_lan: bool | None = None
     on_demand: bool | None = None
     in_kernel: bool | None = None
+    is_legacy: bool | None = None
     offered_subnets: tuple[str, ...] | None = None
     accepted_subnets: dict[str, tuple[str, ...]] | None = None
     shares: tuple[Share, ...] | None = None
+    if_revision: int | None = None
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """How an overlay is set up, without its secrets."""
+    """How an overlay is set up, without its secrets. `revision` counts its changes."""
 
     name: str
     kind: Kind
@@ -101,6 +107,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     is_on_lan: bool
     stun: tuple[str, ...]
     turn: tuple[str, ...]
+    relay_ca: str
     policy: PathPolicy
     peer_policies: dict[str, PathPolicy]
     rules: tuple[Rule, ...]
@@ -109,4 +116,6 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     shares: tuple[Share, ...]
     on_demand: bool
     in_kernel: bool
+    is_legacy: bool
     is_admin: bool
+    revision: int

@@ -148,6 +148,9 @@ class Peer:
         self.link.silent()
         self.do()
 
+    def troubled(self, why: str) -> None:
+        self.link.troubled(why)
+
     async def close(self) -> None:
         self.link.trim()
         self.link.outbox()
@@ -225,7 +228,7 @@ class Peer:
                 self._node.tunnel.remove_peer(before.tunnel_key)
             self._node.tunnel.set_peer(self._setup(verified))
             self._node.proved(self, verified)
-        self.link.is_modern = True
+        self.link.is_modern = verified.is_modern
         self.link.prove()
         self.do()
 

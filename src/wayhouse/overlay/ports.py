@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -148,6 +148,15 @@ class TunnelEvents(Protocol):
         """An IP packet from the interface that no peer may get; told at most 10 times a second."""
         ...
 
+    def tunnel_frame(self, frame: bytes, source: str) -> None:
+        """Of a `FrameTunnel`: a frame for the controller. It is from the interface and no peer may get it (`source` is empty), or from the controller
+        of the peer with the uid `source`."""
+        ...
+
+    def tunnel_troubled(self, public_key: bytes, why: str) -> None:
+        """The tunnel to this peer cannot be set up, for a reason that is for people; it is tried again."""
+        ...
+
 
 class Tunnel(Protocol):
     """The interface and its encrypted peers: the built-in engine, or the kernel's."""
@@ -187,3 +196,25 @@ class Tunnel(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class FrameTunnel(Tunnel, Protocol):
+    """The tunnel of a node that speaks as old ones do: it carries Ethernet frames."""
+
+    @property
+    def mac(self) -> str:
+        """Of the interface, in hex with colons."""
+        ...
+
+    def set_switching(self, *, is_on: bool) -> None:
+        """Whether frames go by their Ethernet addresses, which are learned, instead of the IP addresses in them."""
+        ...
+
+    def put_frame(self, source: str, frame: bytes) -> None:
+        """Into the interface, as if the peer with the uid `source` had sent it. Raises `BadControlError`."""
+        ...
+
+    def send_frame(self, destination: str, frame: bytes) -> None:
+        """To the peer with this uid, whatever is in it. Raises `NoSuchPeerError`, `BadControlError`."""
+        ...

@@ -14,10 +14,11 @@ import msgspec
 
 from wayhouse.base.errors import ConflictError
 from wayhouse.overlay import node_views
+from wayhouse.overlay.legacy import peer_key
 from wayhouse.overlay.model import BadControlError, PathSettings, TurnServer
 from wayhouse.overlay.node import Node
 from wayhouse.overlay.notifications import EchoReplyTold, Notification
-from wayhouse.overlay.ports import Signaller
+from wayhouse.overlay.ports import FrameTunnel, Signaller
 from wayhouse.overlay.revocation_spread import LIST
 from wayhouse.overlay.tincan import (
     CreateLink,
@@ -83,7 +84,7 @@ class Requests:
         masks = (request.ip4_mask, request.ip6_mask)
         self._node.set_local_ip(request.uid, request.ip4, request.ip6, masks)
         if request.switchmode:
-            raise BadControlError("Links carry IP packets here, not Ethernet frames: switch mode stays off.")
+            self._switch(is_on=True)
 
     def _register(self, request: RegisterSvc, generation: Generation) -> None:
         if self._registered:
@@ -104,7 +105,9 @@ class Requests:
 
     def _create_link(self, request: CreateLink, generation: Generation) -> None:
         settings = path_settings(self._node.path_settings, request)
-        self._node.create_link(request.uid, request.fpr, request.cas, settings)
+        in_the_clear = self._node.settings.is_old and not request.sec
+        fingerprint = peer_key.IN_THE_CLEAR if in_the_clear else request.fpr
+        self._node.create_link(request.uid, fingerprint, request.cas, settings)
 
     def _set_remote_ip(self, request: SetRemoteIp, generation: Generation) -> None:
         peer = self._node.peers.get(request.uid)
@@ -130,7 +133,17 @@ class Requests:
 
     def _set_switchmode(self, request: SetSwitchmode, generation: Generation) -> None:
         if request.switchmode:
-            raise BadControlError("Links carry IP packets here, not Ethernet frames: switch mode stays off.")
+            self._switch(is_on=True)
+        elif self._node.uid and isinstance(self._node.tunnel, FrameTunnel):
+            self._switch(is_on=False)
+
+    def _switch(self, *, is_on: bool) -> None:
+        tunnel = self._node.tunnel if self._node.uid or self._node.settings.is_old else None
+        if not isinstance(tunnel, FrameTunnel):
+            raise BadControlError(
+                "Links carry IP packets here, not Ethernet frames: switch mode stays off. A node with --legacy has it."
+            )
+        tunnel.set_switching(is_on=is_on)
 
     def _set_ignored(self, request: SetIgnored, generation: Generation) -> None:
         self._node.path_settings = msgspec.structs.replace(

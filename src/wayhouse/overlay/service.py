@@ -17,15 +17,15 @@ from wayhouse.base.clock import Clock
 from wayhouse.base.database import Database
 from wayhouse.base.errors import ConflictError, NotFoundError
 from wayhouse.base.events import Events
-from wayhouse.overlay import subnets
-from wayhouse.overlay.configuration import Configuration, check_label, read_servers
+from wayhouse.overlay import tuning
+from wayhouse.overlay.configuration import Configuration, check_label
 from wayhouse.overlay.configuration_store import ConfigurationStore
 from wayhouse.overlay.drivers import networks_here
 from wayhouse.overlay.links import Links
 from wayhouse.overlay.model import NoSuchOverlayError, OverlayExistsError
 from wayhouse.overlay.netcheck import NetReport
 from wayhouse.overlay.orders import Code, Founding, Inviting, Issued, Joining, Setup, Tuning
-from wayhouse.overlay.shares import Share, check_all
+from wayhouse.overlay.shares import Share
 from wayhouse.overlay.tickets import Signed
 from wayhouse.overlay.views import LinkView, OverlayChanged, OverlayState, OverlayView
 
@@ -123,31 +123,13 @@ class Overlays:
         self._events.publish(OverlayChanged(name, is_gone=True))
 
     async def tune(self, name: str, wish: Tuning) -> Setup:
-        """Raises `NoSuchOverlayError`, `BadConfigurationError`, `BadRuleError`, `UnavailableError`."""
+        """Raises `NoSuchOverlayError`, `UnavailableError`, and as `tuning.tuned`."""
         async with self._changing:
             one = self._one(name)
-            changed = {key: value for key, value in msgspec.structs.asdict(wish).items() if value is not None}
-            if wish.stun is not None:
-                changed["stun"] = read_servers(wish.stun)
-            if wish.peer_policies is not None:
-                merged = {**one.peer_policies, **wish.peer_policies}
-                changed["peer_policies"] = {
-                    uid: policy for uid, policy in merged.items() if policy is not None
-                }
-            if wish.shares is not None:
-                changed["shares"] = check_all(wish.shares)
-            if wish.offered_subnets is not None:
-                here = subnets.Surroundings(self._overlay_networks())
-                changed["offered_subnets"] = tuple(
-                    subnets.check_offer(text, here) for text in wish.offered_subnets
-                )
-            if wish.accepted_subnets is not None:
-                changed["accepted_subnets"] = {
-                    uid: tuple(str(subnets.read(text)) for text in texts)
-                    for uid, texts in wish.accepted_subnets.items()
-                    if texts
-                }
-            await self._replace(msgspec.structs.replace(one, **changed))
+            others = [other for other in self._all.values() if other is not one]
+            changed = tuning.tuned(one, wish, others, networks_here.others)
+            if changed is not one:
+                await self._replace(changed)
             return self.setup(name)
 
     # ---- members
@@ -220,10 +202,8 @@ class Overlays:
         self._events.publish(OverlayChanged(one.name))
 
     def _tell(self) -> None:
-        self._links.carry_out(list(self._all.values()))
-
-    def _overlay_networks(self) -> dict[str, str]:
-        return {str(one.network): f"the overlay {one.name}" for one in self._all.values()}
+        """That process may be one of an earlier version, and nothing follows from the revision there."""
+        self._links.carry_out([msgspec.structs.replace(one, revision=0) for one in self._all.values()])
 
     def _refuse_overlap(self, one: Configuration) -> None:
         for other in self._all.values():
@@ -263,6 +243,7 @@ def _setup(one: Configuration) -> Setup:
         is_on_lan=one.is_on_lan,
         stun=tuple(f"{host}:{port}" for host, port in one.stun),
         turn=tuple(f"{server.transport}:{server.host}:{server.port}" for server in one.turn),
+        relay_ca=one.relay_ca,
         policy=one.policy,
         peer_policies=one.peer_policies,
         rules=one.rules,
@@ -271,5 +252,7 @@ def _setup(one: Configuration) -> Setup:
         shares=one.shares,
         on_demand=one.on_demand,
         in_kernel=one.in_kernel,
+        is_legacy=one.is_legacy,
         is_admin=one.is_admin,
+        revision=one.revision,
     )

@@ -98,6 +98,14 @@ def accept(
     found = read(text)
     if str(found) not in _readable(offers.get(uid, ())):
         raise NotOfferedError(f"{uid[:8]} does not offer {found}; see what it offers in the list of subnets.")
+    check_accept(uid, str(found), accepted, own)
+    kept = {other: tuple(networks) for other, networks in accepted.items()}
+    return {**kept, uid: tuple(sorted({*kept.get(uid, ()), str(found)}))}
+
+
+def check_accept(uid: str, text: str, accepted: Mapping[str, Collection[str]], own: Surroundings) -> None:
+    """Nothing is in its way, of this gateway or among what is `accepted`. Raises `BadSubnetError`, `SubnetOverlapsError`."""
+    found = read(text)
     _demand_apart(found, own)
     for other, networks in sorted(accepted.items()):
         for each in _readable(networks):
@@ -107,8 +115,6 @@ def accept(
                     network=each,
                     uid=other,
                 )
-    kept = {other: tuple(networks) for other, networks in accepted.items()}
-    return {**kept, uid: tuple(sorted({*kept.get(uid, ()), str(found)}))}
 
 
 def take_back(uid: str, text: str, accepted: Mapping[str, Collection[str]]) -> dict[str, tuple[str, ...]]:

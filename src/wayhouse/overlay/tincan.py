@@ -23,7 +23,10 @@ NO_UID = "0" * 40
 _JSON_START = 0x7B
 _UID_BYTES = 20
 _ETHERNET_BYTES = 14
-_CONTROL, _PACKET = 1, 2
+_CONTROL = 1
+PACKET = 2
+ICC = (3, 4)
+"""Of controllers among themselves, over the links: control and packets."""
 _METHOD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _PRINT = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){19}(?:(?::[0-9A-F]{2}){12})?")
 _ALIASES = {"register_service": "register_svc", "getstate": "get_state"}
@@ -45,12 +48,13 @@ class ControlDatagram(msgspec.Struct, frozen=True):
 
 
 class PacketDatagram(msgspec.Struct, frozen=True):
-    """An Ethernet frame that a controller gives back. The uids are hex."""
+    """An Ethernet frame of a controller. The uids are hex. `kind` PACKET is for the interface, one of ICC for the controller of `destination`."""
 
     generation: Generation
     source: str
     destination: str
     frame: bytes
+    kind: int = PACKET
 
 
 def is_fingerprint(text: str) -> bool:
@@ -70,28 +74,32 @@ def split_datagram(data: bytes) -> ControlDatagram | PacketDatagram:
     generation, kind = Generation(first), data[1] if len(data) > 1 else 0
     if kind == _CONTROL:
         return ControlDatagram(generation, data[2:])
-    if kind == _PACKET:
-        return _packet(generation, data[2:])
-    raise BadControlError(f"Datagrams of type {kind} are not taken here; 1 is control and 2 a packet.")
+    if kind == PACKET or kind in ICC:
+        return _packet(generation, data[2:], kind)
+    raise BadControlError(
+        f"Datagrams of type {kind} are not taken here; 1 is control, 2 a packet, 3 and 4 are for other controllers."
+    )
 
 
 def frame_control(generation: Generation, text: bytes) -> bytes:
     return text if generation is Generation.G0 else bytes((generation, _CONTROL)) + text
 
 
-def frame_packet(generation: Generation, source: str, destination: str, frame: bytes) -> bytes:
+def frame_packet(
+    generation: Generation, source: str, destination: str, frame: bytes, kind: int = PACKET
+) -> bytes:
     """An Ethernet frame for the controller, behind both uids."""
-    head = b"" if generation is Generation.G0 else bytes((generation, _PACKET))
+    head = b"" if generation is Generation.G0 else bytes((generation, kind))
     return head + bytes.fromhex(source) + bytes.fromhex(destination) + frame
 
 
-def _packet(generation: Generation, data: bytes) -> PacketDatagram:
+def _packet(generation: Generation, data: bytes, kind: int = PACKET) -> PacketDatagram:
     if len(data) < 2 * _UID_BYTES + _ETHERNET_BYTES:
         raise BadControlError(
             "This is neither a JSON object nor a packet behind two uids; a control message begins with `{`, or with 02 01 or 03 01 and then `{`."
         )
     source, destination = data[:_UID_BYTES].hex(), data[_UID_BYTES : 2 * _UID_BYTES].hex()
-    return PacketDatagram(generation, source, destination, data[2 * _UID_BYTES :])
+    return PacketDatagram(generation, source, destination, data[2 * _UID_BYTES :], kind)
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="m"):

@@ -28,6 +28,7 @@ from wayhouse.overlay.tickets import Revocations, Signed, Ticket
 log = logging.getLogger(__name__)
 
 PINS_FILE = "known-peers.json"
+WIREGUARD = "wireguard"
 MOST_PINS = 4096
 _MOST_BYTES = 4 * 1024 * 1024
 
@@ -105,7 +106,8 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """A peer that proved who it is. `ip4` is the address it says it goes by; in a group, the controller is told."""
+    """A peer that proved who it is. `ip4` is the address it says it goes by; in a group, the controller is told. `security` is what protects its
+    link, as `peer_state` has it."""
 
     uid: str
     tunnel_key: bytes
@@ -116,9 +118,15 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     serial: int = 0
     name: str = ""
     subnets: tuple[str, ...] = ()
+    security: str = WIREGUARD
 
     def __repr__(self) -> str:
         return f"Verified({self.uid})"
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether it takes addresses as they are found."""
+        return self.security == WIREGUARD
 
     def is_same(self, other: Verified | None) -> bool:
         """Apart from the message that proved it."""
@@ -157,7 +165,7 @@ class Trust:
         """What a peer proves by the words of `cas`. Raises `BadBindingError`, which says why it is not believed."""
         bound = binding.verify(cas, uid, fingerprint)
         ticket = self._member(bound)
-        self._recognize(bound, ticket)
+        self.recognize(bound.uid, bound.certificate_hash, ticket)
         return Verified(
             uid=uid,
             tunnel_key=bound.tunnel_key,
@@ -190,6 +198,18 @@ class Trust:
             pin = Pin(certificate_hash=peer.certificate_hash, ticket=ticket, since=self._clock.wall())
             self._pins.put(peer.uid, pin)
 
+    def recognize(self, uid: str, certificate_hash: str, ticket: Ticket | None = None) -> None:
+        """Raises `BadBindingError` if it was known by another certificate, and no ticket is there to explain that."""
+        known = self._pins.get(uid)
+        if known is None or known.certificate_hash == certificate_hash:
+            return
+        if ticket is not None and known.ticket == ticket.id:
+            return
+        raise BadBindingError(
+            "The peer has another certificate than before. If it was really made anew, forget the peer here and it will be trusted again; if not, somebody pretends to be it.",
+            uid=uid,
+        )
+
     def forget(self, uid: str) -> None:
         self._pins.forget(uid)
 
@@ -208,17 +228,6 @@ class Trust:
             return None
         return self._membership.group.verify(
             bound.proof, bound.uid, bound.certificate_hash, self._revoked, self._clock.wall()
-        )
-
-    def _recognize(self, bound: Bound, ticket: Ticket | None) -> None:
-        known = self._pins.get(bound.uid)
-        if known is None or known.certificate_hash == bound.certificate_hash:
-            return
-        if ticket is not None and known.ticket == ticket.id:
-            return
-        raise BadBindingError(
-            "The peer has another certificate than before. If it was really made anew, forget the peer here and it will be trusted again; if not, somebody pretends to be it.",
-            uid=bound.uid,
         )
 
 

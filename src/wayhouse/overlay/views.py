@@ -83,6 +83,28 @@ class OverlayState(msgspec.Struct, frozen=True, kw_only=True):
     """A signed list of revocations that is newer than the one in the configuration, as JSON; it is no secret."""
 
 
+class ReceivedDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """`name` is its name at the peer, `id` that of the device here, "" until it has joined; `reason` is why it is not available."""
+
+    name: str
+    may: str
+    id: str = ""
+    is_available: bool = False
+    reason: str = ""
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """What a peer that is linked gives to this gateway, as it was told. `services` are their names on the bus here, `apps` the names of apps by the
+    port of the peer's `address`."""
+
+    uid: str
+    name: str
+    address: str
+    devices: tuple[ReceivedDevice, ...] = ()
+    services: tuple[str, ...] = ()
+    apps: dict[int, str] = {}
+
+
 class OverlayChanged(msgspec.Struct, frozen=True):
     """An event: there is something new to see of it, or it was left."""
 

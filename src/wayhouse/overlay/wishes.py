@@ -49,9 +49,12 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 class Unroutable(msgspec.Struct, frozen=True):
-    """An IP packet from the interface that no peer may get."""
+    """An IP packet from the interface that no peer may get. Where links carry Ethernet it came in `frame`, or there is a frame alone; `source` is then
+    the uid of the peer whose controller sent it to ours, or empty."""
 
     packet: bytes
+    frame: bytes = b""
+    source: str = ""
 
 
 class Claimed(msgspec.Struct, frozen=True):

@@ -12,9 +12,11 @@ from wayhouse.overlay.account import Tls, XmppAccount
 from wayhouse.overlay.model import Kind, PathPolicy, TurnServer
 from wayhouse.overlay.orders import Founding, Inviting, Joining, Tuning
 from wayhouse.overlay.policy import ANY, TAG, Action, Protocol, Rule
+from wayhouse.overlay.shares import Good, May, Share
 from wayhouse.portal.model import Visit
 
 DAY_S = 86_400
+WEB_PORT = 80
 VALIDITIES = {"1": "1 day", "7": "a week", "30": "a month", "365": "a year", "": "for ever"}
 """Of an invitation, in days."""
 KINDS: tuple[Kind, ...] = ("group", "social")
@@ -101,6 +103,16 @@ def tuning(visit: Visit) -> Tuning:
     )
 
 
+def revision(visit: Visit) -> int | None:
+    """Of the setup that was seen with the form; None where it does not say. Raises `BadInputError`."""
+    text = visit.field("revision")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise BadInputError("The form is damaged: load the page again.", path="revision")
+    return int(text)
+
+
 def peer_policy(visit: Visit) -> PathPolicy | None:
     """None: as the overlay has it. Raises `BadInputError`."""
     text = _one_of(visit, "policy", ("", *PathPolicy))
@@ -109,14 +121,25 @@ def peer_policy(visit: Visit) -> PathPolicy | None:
 
 def rule(visit: Visit) -> Rule:
     """About this gateway. Raises `BadInputError`."""
-    tag = _text(visit, "tag").removeprefix(TAG)
     return Rule(
-        source=f"{TAG}{tag}" if tag else visit.field("from", ANY),
+        source=_who(visit, "from"),
         protocol=Protocol(_one_of(visit, "protocol", Protocol)),
         ports=words(visit.field("ports")),
         networks=words(visit.field("networks")),
         action=Action(_one_of(visit, "action", Action)),
         note=_text(visit, "note"),
+    )
+
+
+def share(visit: Visit) -> Share:
+    """A service of the bus may be typed. What a form says of the wrong kind (a port of a device) does not count. Raises `BadInputError`."""
+    service = _text(visit, "service")
+    what = f"{Good.SERVICE}:{service}" if service else visit.field("what")
+    return Share(
+        what=what,
+        to=_who(visit, "to"),
+        may=May(_one_of(visit, "may", May)) if what.startswith(f"{Good.DEVICE}:") else May.READ,
+        port=_port(visit, "port", WEB_PORT) if what.startswith(f"{Good.APP}:") else 0,
     )
 
 
@@ -127,6 +150,12 @@ def words(text: str) -> tuple[str, ...]:
 
 def is_ticked(visit: Visit, name: str) -> bool:
     return visit.field(name) == "on"
+
+
+def _who(visit: Visit, name: str) -> str:
+    """Whom it is about: the tag that was typed, or the choice."""
+    tag = _text(visit, "tag").removeprefix(TAG)
+    return f"{TAG}{tag}" if tag else visit.field(name, ANY)
 
 
 def _text(visit: Visit, name: str) -> str:

@@ -14,7 +14,7 @@ _WIRE = {Protocol.ANY: "TCP and UDP", Protocol.TCP: "TCP", Protocol.UDP: "UDP", 
 def sentence(rule: Rule, own_uid: str, names: Mapping[str, str]) -> str:
     """`names` are those of peers by uid."""
     verb = "may reach" if rule.action is Action.ACCEPT else "may not reach"
-    return f"{_who(rule.source, names)} {verb} {_what(rule)} {_where(rule, own_uid, names)}"
+    return f"{who_words(rule.source, names)} {verb} {_what(rule)} {_where(rule, own_uid, names)}"
 
 
 def choices(names: Mapping[str, str], tags: Iterable[str]) -> list[tuple[str, str]]:
@@ -22,7 +22,7 @@ def choices(names: Mapping[str, str], tags: Iterable[str]) -> list[tuple[str, st
     return [
         (ANY, "Every peer"),
         *((f"{TAG}{tag}", f"Peers tagged {tag}") for tag in sorted(set(tags))),
-        *((uid, _who(uid, names)) for uid in sorted(names, key=lambda uid: (names[uid], uid))),
+        *((uid, who_words(uid, names)) for uid in sorted(names, key=lambda uid: (names[uid], uid))),
     ]
 
 
@@ -36,7 +36,8 @@ def listed(texts: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(texts[:-1]), texts[-1] if texts else "") if part)
 
 
-def _who(text: str, names: Mapping[str, str]) -> str:
+def who_words(text: str, names: Mapping[str, str]) -> str:
+    """Every peer, those with a tag, or one: as a rule or a share says it."""
     if text == ANY:
         return "Every peer"
     if text.startswith(TAG):

@@ -7,7 +7,7 @@ every change checked, and only then the page runs. Errors are pages too. Every a
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -37,6 +37,7 @@ from wayhouse.devices.service import Devices
 from wayhouse.host.service import Host
 from wayhouse.ledger.service import Ledger
 from wayhouse.overlay.service import Overlays
+from wayhouse.overlay.views import Received
 from wayhouse.portal import request
 from wayhouse.portal.apps import AppList
 from wayhouse.portal.assets import PREFIX, Assets
@@ -59,6 +60,7 @@ from wayhouse.portal.pages.overlay_netcheck import OverlayNetcheckPages
 from wayhouse.portal.pages.overlay_peer import OverlayPeerPages
 from wayhouse.portal.pages.overlay_rules import OverlayRulePages
 from wayhouse.portal.pages.overlay_setup import OverlaySetupPages
+from wayhouse.portal.pages.overlay_sharing import Goods, OverlaySharingPages
 from wayhouse.portal.pages.overlays import OverlayListPages
 from wayhouse.portal.pages.people import PeoplePages
 from wayhouse.portal.pages.reference import ReferencePages
@@ -98,7 +100,7 @@ class Area(Protocol):
 
 class Portal:
     """`describe` gives the OpenAPI document, `pictures` a camera's newest picture by the device's id, `session_s` is how long a session lasts, `log_file` the daemon's own log
-    (JSON lines), if there is one. Without `overlays` there are no pages about them."""
+    (JSON lines), if there is one. Without `overlays` there are no pages about them; `received` is what peers of one share with this gateway."""
 
     def __init__(  # noqa: PLR0913 - the page shows something of every room
         self,
@@ -117,6 +119,7 @@ class Portal:
         scenarios: ScenarioManager,
         bus: Bus,
         overlays: Overlays | None = None,
+        received: Callable[[str], Sequence[Received]] | None = None,
         log_file: Path | None = None,
     ) -> None:
         self._access = access
@@ -145,7 +148,7 @@ class Portal:
             AccountPages(access, self._templates, session_s),
             PeoplePages(access, self._templates),
             ReferencePages(self._templates, describe),
-            *_overlay_areas(overlays, self._templates),
+            *_overlay_areas(overlays, Goods(devices, chutes, bus, received or _nothing), self._templates),
         )
         self._routes: Routes[Page] = Routes()
         for area in areas:
@@ -234,7 +237,11 @@ class Portal:
         return answer
 
 
-def _overlay_areas(overlays: Overlays | None, templates: Templates) -> Iterable[Area]:
+def _nothing(_overlay: str) -> Sequence[Received]:
+    return ()
+
+
+def _overlay_areas(overlays: Overlays | None, goods: Goods, templates: Templates) -> Iterable[Area]:
     if overlays is None:
         return ()
     return (
@@ -243,6 +250,7 @@ def _overlay_areas(overlays: Overlays | None, templates: Templates) -> Iterable[
         OverlayPeerPages(overlays, templates),
         OverlayMemberPages(overlays, templates),
         OverlayRulePages(overlays, templates),
+        OverlaySharingPages(overlays, goods, templates),
         OverlaySetupPages(overlays, templates),
         OverlayNetcheckPages(overlays, templates),
     )

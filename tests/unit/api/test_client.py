@@ -279,6 +279,7 @@ def test_a_lost_stream_says_so():
 
 
 RESUMES = Channel(path="/ws/x", right=Right.SEE, summary="", opener=R.stream, resumes=True)
+TELLS_ALL = Channel(path="/ws/x", right=Right.SEE, summary="", opener=R.stream, tells_all=True)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 
 
@@ -314,6 +315,21 @@ def test_a_stream_that_resumes_goes_on_where_it_was(monkeypatch):
         next((line for line in one.splitlines() if line.startswith(b"Last-Event-ID")), None) for one in asked
     ]
     assert ids == [None, *[b"Last-Event-ID: 1"] * 3]
+
+
+def test_a_stream_that_tells_all_begins_anew_and_the_loss_is_told(monkeypatch):
+    monkeypatch.setattr(client_grace, "PAUSE_S", 0.0)
+    place, thread, asked = _answer_in_turn(
+        HEAD + b"data: one\n\n",
+        b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        HEAD + b"data: two\n\n",
+        HEAD + b"data: three\n\nevent: end\ndata:\n\n",
+    )
+    lost = []
+    assert list(Client(place).follow(TELLS_ALL, lost=lost.append)) == ["one", "two", "three"]
+    thread.join()
+    assert lost == [client_grace.GRACE_S] * 2
+    assert not any(b"Last-Event-ID" in one for one in asked)
 
 
 def test_a_gateway_that_stays_away_is_given_up(monkeypatch):

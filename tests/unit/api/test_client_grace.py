@@ -13,7 +13,14 @@ def _no_pause(monkeypatch):
 
 
 def test_it_is_waited_for_and_then_given_up_with_the_reason():
-    Grace(60.0).wait(LOST)
+    told = []
+    grace = Grace(60.0, lost=told.append)
+    for _ in range(2):
+        grace.wait(LOST)
+    assert told == [60.0]
+    grace.reached()
+    grace.wait(LOST)
+    assert told == [60.0] * 2
     grace = Grace(1e-9)
     with pytest.raises(UnreachableError, match=r"not come back within 1e-09 seconds\. Nothing listens there"):
         _wait_long(grace)

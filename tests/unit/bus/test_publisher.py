@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
 import time
@@ -16,6 +17,7 @@ import zmq
 from tests.parts.clone_process import CloneProcess
 from wayhouse.base.errors import UnavailableError
 from wayhouse.bus.drivers.clone_sockets import CloneSockets, Endpoints
+from wayhouse.bus.drivers.watch import Watch
 from wayhouse.bus.kvmsg import Form
 from wayhouse.bus.model import EndpointError
 from wayhouse.bus.publisher import KvPublisherClient, KvSubscriberClient
@@ -325,27 +327,19 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     for kind in (KvPublisherClient, KvSubscriberClient):
         with pytest.raises(EndpointError):
             kind(endpoints=bad)
-    with zmq.Context() as context:
-        good = f"ipc://{tmp_path}/a"
-        with pytest.raises(EndpointError):
-            CloneSockets(context, Endpoints(good, good, "tcp://nowhere"), 0.0)
+    good = f"ipc://{tmp_path}/a"
+    with pytest.raises(EndpointError):
+        CloneSockets(Watch(), Endpoints(good, good, "tcp://nowhere"), 0.0)
 
 
 def test_a_free_port_is_named_and_listeners_can_be_handed_on() -> None:
-    with zmq.Context() as context:
-        any_port = "tcp://127.0.0.1:0"
-        first = CloneSockets(context, Endpoints(any_port, any_port, any_port), 0.0)
-        assert first.endpoints.subscribed is None
-        adopted = dict(first.listeners())
-        assert set(adopted) == {
-            first.endpoints.snapshot,
-            first.endpoints.publisher,
-            first.endpoints.collector,
-        }
-        import os
-
-        copies = {endpoint: os.dup(fd) for endpoint, fd in adopted.items()}
-        first.close(0.0)
-        second = CloneSockets(context, first.endpoints, 0.0, adopted=copies)
-        assert second.endpoints == first.endpoints
-        second.close(0.0)
+    any_port = "tcp://127.0.0.1:0"
+    first = CloneSockets(Watch(), Endpoints(any_port, any_port, any_port), 0.0)
+    assert first.endpoints.subscribed is None
+    adopted = dict(first.listeners())
+    assert set(adopted) == {first.endpoints.snapshot, first.endpoints.publisher, first.endpoints.collector}
+    copies = {endpoint: os.dup(fd) for endpoint, fd in adopted.items()}
+    first.close(0.0)
+    second = CloneSockets(Watch(), first.endpoints, 0.0, adopted=copies)
+    assert second.endpoints == first.endpoints
+    second.close(0.0)

@@ -8,6 +8,7 @@ import pytest
 
 from wayhouse.cli import link
 from wayhouse.overlay import link_options
+from wayhouse.overlay.drivers.tun_right import NoTunnelError
 from wayhouse.overlay.identity import Digest
 from wayhouse.overlay.model import PathPolicy
 
@@ -17,6 +18,7 @@ def started(monkeypatch):
     """The options that the node would be started with."""
     calls = []
     monkeypatch.setattr(link.os, "execv", lambda *words: calls.append(words))
+    monkeypatch.setattr(link, "demand_interface", lambda _name, **_more: None)
     return calls
 
 
@@ -53,6 +55,35 @@ def test_everything_said_reaches_the_node(bare, started, tmp_path):
         stun=(("a", 1), ("2001:db8::1", 2)), policy=PathPolicy.RELAY, ignored=("eth1",), use_ipv6=False,
         ca_file="f", pin="p",
     )  # fmt: skip
+
+
+def test_what_is_missing_for_an_interface_is_said_before_anything_begins(
+    bare, started, monkeypatch, tmp_path
+):
+    wished = []
+
+    def demand(name, *, is_ethernet):
+        wished.append((name, is_ethernet))
+        raise NoTunnelError("CAP_NET_ADMIN is missing. Run it as root.")
+
+    monkeypatch.setattr(link, "demand_interface", demand)
+    told = bare("link", "--data", tmp_path / "d", "--tun", "mine")
+    assert (told.code, told.out, told.err) == (1, "", "wayhouse: CAP_NET_ADMIN is missing. Run it as root.\n")
+    assert bare("link", "--legacy").code == 1
+    assert wished == [("mine", False), ("ipop", True)]
+    assert started == []
+    assert not (tmp_path / "d").exists()
+    assert bare("link", "--no-tun").code == 0
+    assert len(started) == 1
+
+
+@pytest.mark.parametrize(("word", "is_clear"), [("--legacy", False), ("--in-the-clear", True)])
+def test_old_nodes_as_peers(bare, started, word, is_clear):
+    told = bare("link", word)
+    assert told.code == 0, told
+    options = _options(started)
+    assert (options.is_legacy, options.allows_clear) == (True, is_clear)
+    assert "pretend to be a peer" in told.err, "what it gives up"
 
 
 def test_the_folder_may_be_said_first(bare, started, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from wayhouse.cli.live import draw, live_line
+from wayhouse.cli.live import away, draw, live_line
 from wayhouse.cli.screen import Screen
 
 
@@ -47,3 +47,12 @@ def test_pages_take_each_others_place(terminal):
     draw(screen, [["first", "page"], ["[bold]second\x1b[31m"]])
     drawn = terminal.getvalue()
     assert drawn.index("first") < drawn.index("[bold]second\\x1b[31m")
+
+
+def test_that_the_gateway_is_away_is_said_beside_the_answer():
+    out, err = io.StringIO(), io.StringIO()
+    away(Screen(out=out, err=err, env={}))(30.0)
+    assert (out.getvalue(), err.getvalue()) == (
+        "",
+        "The gateway is away: it may be restarting. Waiting for it, up to 30 s.\n",
+    )

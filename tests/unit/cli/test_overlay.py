@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.overlay_lab import AWAY, DIRECT, KITCHEN, RELAYED, SUBNET, house, overlay, tell
+from tests.parts.automation_gateway import tell
+from tests.parts.overlay_lab import AWAY, DIRECT, KITCHEN, RELAYED, SUBNET, house, overlay
 
 __all__ = ["house", "overlay", "tell"]
 

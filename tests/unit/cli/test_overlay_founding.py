@@ -5,10 +5,13 @@ import sys
 
 import pytest
 
-from tests.parts.overlay_lab import SUBNET, house, overlay, tell
+from tests.parts.automation_gateway import tell
+from tests.parts.certificates import Authority
+from tests.parts.overlay_lab import SUBNET, house, overlay
 from wayhouse.cli import overlay_founding, secrets
 from wayhouse.cli.screen import Screen
 from wayhouse.overlay.account import Tls
+from wayhouse.overlay.relay_authority import fingerprints
 
 __all__ = ["house", "overlay", "tell"]
 PIN = "ab" * 32
@@ -160,6 +163,41 @@ def test_setting_up(overlay, tell, house):
     )
     assert tell("overlay", "set", "--stun", "s:1", "--no-stun").code == 2
     assert tell("overlay", "set", "--dns-name", "A b").code == 1
+
+
+def test_old_nodes_are_for_friends_alone(overlay, tell, house):
+    refused = tell("overlay", "set", "--legacy")
+    assert refused.code == 1
+    assert "wayhouse link --legacy" in refused.err
+    assert not house.home.links.wish("home").is_legacy
+    overlay("create", "friends", "--social")
+    assert "Old nodes" not in overlay("set", "-o", "friends").out
+    assert overlay("set", "-o", "friends", "--legacy").out == "friends is changed.\n"
+    assert house.home.links.wish("friends").is_legacy
+    assert "weaker than usual" in overlay("set", "-o", "friends").out
+    overlay("set", "-o", "friends", "--no-legacy")
+    assert not house.home.links.wish("friends").is_legacy
+
+
+def test_who_signs_the_certificates_of_relays(overlay, tell, house, tmp_path):
+    file = Authority(tmp_path / "ca.pem").certificate
+    overlay("set", "--relay-ca", file)
+    assert house.home.links.wish("home").relay_ca == file.read_text()
+    assert f"SHA-256 {fingerprints(file.read_text())[0]}" in overlay("set").out
+    key = tmp_path / "key.pem"
+    Authority(tmp_path / "b.pem").issue(tmp_path / "s.pem", key, "relay", ())
+    odd = tmp_path / "odd"
+    odd.write_bytes(b"\xff\xfe")
+    for name, told in ((key, "private key"), (odd, "is no PEM"), (tmp_path / "none", "cannot be read")):
+        result = tell("overlay", "set", "--relay-ca", name)
+        assert result.code == 2
+        assert told in result.err
+    assert tell("overlay", "set", "--relay-ca", file, "--no-relay-ca").code == 2
+    assert house.home.links.wish("home").relay_ca
+    overlay("set", "--no-relay-ca")
+    assert house.home.links.wish("home").relay_ca == ""
+    overlay("create", "other", "--subnet", "10.214.0.0/24", "--relay-ca", file)
+    assert house.home.links.wish("other").relay_ca == file.read_text()
 
 
 def test_the_code_is_asked_for_unseen(monkeypatch):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import io
 
-from tests.parts.overlay_lab import AWAY, DIRECT, RELAYED, house, later, overlay, tell
+from tests.parts.automation_gateway import tell
+from tests.parts.overlay_lab import AWAY, DIRECT, RELAYED, house, later, overlay
 from wayhouse.cli import overlay_peers
 from wayhouse.cli.screen import Screen
 from wayhouse.overlay.views import OverlayState, OverlayView

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.overlay_lab import KITCHEN, SHED, house, overlay, tell
+from tests.parts.automation_gateway import tell
+from tests.parts.overlay_lab import KITCHEN, SHED, house, overlay
 
 __all__ = ["house", "overlay", "tell"]
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.overlay_lab import BARN, KITCHEN, house, overlay, tell
+from tests.parts.automation_gateway import tell
+from tests.parts.overlay_lab import BARN, KITCHEN, house, overlay
+from wayhouse.cli import overlay_rules, overlay_shares, overlay_subnets
 
 __all__ = ["house", "overlay", "tell"]
 
@@ -56,3 +58,38 @@ def test_wrong_usage(overlay, tell, house, words, says):
 
 def test_somebody_who_is_not_known(overlay, tell):
     assert tell("overlay", "rules", "add", "--from", "cellar").code == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (overlay_rules, ("rules", "add", "--from", "any")),
+        (overlay_rules, ("rules", "rm", "1")),
+        (overlay_shares, ("share", "service:a.b", "--to", "any")),
+        (overlay_shares, ("unshare", "service:c.d")),
+        (overlay_subnets, ("subnets", "offer", "192.168.77.0/24")),
+        (overlay_subnets, ("subnets", "accept", "kitchen")),
+    ],
+)
+def test_what_somebody_else_changes_in_between_is_not_lost(overlay, tell, house, monkeypatch, module, words):
+    overlay("rules", "add", "--from", "any", "--port", "1")
+    overlay("share", "service:c.d", "--to", "any")
+    real = module.setup_of
+
+    def read_too_early(session, name):
+        seen = real(session, name)
+        overlay("set", "--on-demand")
+        return seen
+
+    before = house.home.overlays.setup("home")
+    monkeypatch.setattr(module, "setup_of", read_too_early)
+    result = tell("overlay", *words)
+    assert result.code == 1
+    assert "has changed meanwhile" in result.err
+    now = house.home.overlays.setup("home")
+    assert (now.rules, now.shares, now.offered_subnets, now.accepted_subnets) == (
+        before.rules,
+        before.shares,
+        before.offered_subnets,
+        before.accepted_subnets,
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from tests.parts.overlay_lab import AWAY, DIRECT, KITCHEN, RELAYED, house, later, overlay, tell
+from tests.parts.automation_gateway import tell
+from tests.parts.overlay_lab import AWAY, DIRECT, KITCHEN, RELAYED, house, later, overlay
 
 __all__ = ["house", "overlay", "tell"]
 

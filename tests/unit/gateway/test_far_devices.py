@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 
-from tests.parts.share_lab import GIVER, GIVER_UID, TAKER, Giver, LoopbackLinks, giver, link, until
+from tests.parts.share_lab import (
+    GIVER,
+    GIVER_UID,
+    PATIENCE_S,
+    TAKER,
+    Giver,
+    LoopbackLinks,
+    giver,
+    link,
+    until,
+)
 from wayhouse.base.clock import SystemClock
 from wayhouse.base.database import Database
 from wayhouse.base.errors import WayhouseError
@@ -110,6 +120,45 @@ async def test_a_far_device_is_seen_read_and_commanded(house: Giver, taker: Take
     await house.devices.command("lamp", "power", value=False)
     await until(lambda: taker.devices.last("barn_lamp", "power").value is False)  # type: ignore[union-attr]
     assert taker.devices.get("barn_lamp").address == f"home/{GIVER_UID}/{house.devices.get('lamp').id}"
+
+
+async def test_after_an_upgrade_nobody_waits_for_a_peer_that_never_gave_anything(
+    house: Giver, taker: Taker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until(lambda: taker.is_available("barn_lamp"))
+    monkeypatch.setattr(far_devices, "SETTLE_S", 1000.0)
+    monkeypatch.setattr(words, "SILENT_S", 1000.0)
+    monkeypatch.setattr(taker.links, "interface", "lo")
+    taker.links.peers["home"] += (link("ef" * 20, "shed", "127.0.0.3"),)
+    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.3", house.port)
+    async with silent, asyncio.timeout(PATIENCE_S), Tasks() as tasks:
+        heir = FarDevices(
+            taker.overlays, FakeBus(), standard_register(), events=taker.events, clock=SystemClock(), port=house.port  # type: ignore[arg-type]
+        )  # fmt: skip
+        heir.know(taker.devices)
+        running = tasks.spawn(heir.run(), name="heir")
+        found = await heir.devices()
+        running.cancel()
+    assert {one.config["name"] for one in found} == {"barn_lamp", "barn_boiler"}
+
+
+async def test_what_is_received_is_told_until_it_is_taken_back(house: Giver, taker: Taker) -> None:
+    await house.share(
+        LAMP, Share(what="service:a.b", to="any"), Share(what="app:hello", to="any", port=18080)
+    )
+    await until(lambda: taker.is_available("barn_lamp") and taker.far.received("home")[0].apps)
+    (one,) = taker.far.received("home")
+    assert (one.uid, one.name, one.address) == (GIVER_UID, "barn", GIVER)
+    (lamp,) = (each for each in one.devices if each.name == "lamp")
+    assert (lamp.id, lamp.may, lamp.is_available) == (taker.devices.get("barn_lamp").id, "command", True)
+    assert one.services == ("peers.barn.home.a.b",)
+    assert one.apps == {18080: "hello"}
+    await house.share()
+    await until(lambda: not taker.far.received("home")[0].devices)
+    (one,) = taker.far.received("home")
+    assert (one.services, one.apps) == ((), {})
+    with pytest.raises(WayhouseError, match="no overlay"):
+        taker.far.received("nowhere")
 
 
 async def test_it_is_asked_when_nothing_was_told_of_late(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
+from tests.parts.certificates import Authority
 from wayhouse.base.errors import BadInputError, ForbiddenError
 from wayhouse.overlay import admission
 from wayhouse.overlay.account import XmppAccount
@@ -13,6 +16,7 @@ from wayhouse.overlay.identity import Identity
 from wayhouse.overlay.membership import join
 from wayhouse.overlay.model import BadBindingError, BadInvitationError
 from wayhouse.overlay.orders import Founding, Inviting, Joining
+from wayhouse.overlay.relay_authority import BadAuthorityError
 from wayhouse.overlay.tickets import Revocations
 
 NOW = 1_800_000_000.0
@@ -53,6 +57,15 @@ def test_who_joins_gets_all_but_the_right_to_invite() -> None:
         admission.join(Joining(code=code.code), "x", NOW + 61)
     mine = XmppAccount(jid="me@example.org", password="q")
     assert admission.join(Joining(code=code.code, accounts=(mine,)), "x", NOW).accounts == (mine,)
+
+
+def test_who_signs_relays_goes_along(tmp_path: Path) -> None:
+    pem = Authority(tmp_path / "ca.pem").certificate.read_text()
+    one = admission.found(msgspec.structs.replace(HOME, relay_ca=pem), "hall")
+    code = admission.invite(one, Inviting(), NOW).code
+    assert admission.join(Joining(code=code), "x", NOW).relay_ca == pem
+    with pytest.raises(BadAuthorityError):
+        admission.found(msgspec.structs.replace(HOME, relay_ca="nonsense"), "hall")
 
 
 def test_bad_tags_and_names() -> None:

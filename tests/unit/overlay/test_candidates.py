@@ -1,3 +1,4 @@
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,11 @@ PLAIN = Candidate(
     password="pwd",
     interface="eth0",
 )
+
+
+def like(**changed) -> Candidate:
+    """One without an interface."""
+    return msgspec.structs.replace(PLAIN, **{"id": "a", "priority": 9, "interface": "", **changed})
 
 
 def test_the_form_of_2013():
@@ -40,30 +46,12 @@ def test_types_have_libjingles_names(kind, word):
 
 
 def test_ipv6_survives_and_old_parsers_skip_it():
-    six = Candidate(
-        id="a",
-        host="2001:db8::7",
-        port=5,
-        type=CandidateType.HOST,
-        priority=9,
-        foundation="f",
-        username="u",
-        password="p",
-    )
+    six = like(host="2001:db8::7", port=5)
     word = candidates.encode_one(six)
     assert " " not in word
     assert len(word.split(":")) < 12
     assert candidates.decode_one(word) == six
-    full = Candidate(
-        id="a",
-        host="2001:db8:1:2:3:4:5:6",
-        port=5,
-        type=CandidateType.HOST,
-        priority=9,
-        foundation="f",
-        username="u",
-        password="p",
-    )
+    full = like(host="2001:db8:1:2:3:4:5:6", port=5)
     assert len(candidates.encode_one(full).split(":")) < 12
     assert candidates.decode(candidates.encode([six, PLAIN, full])) == (PLAIN, six, full)
 
@@ -76,19 +64,7 @@ def test_words_of_other_kinds_are_skipped():
 
 
 def test_the_best_come_first_and_not_too_many():
-    many = [
-        Candidate(
-            id=str(n),
-            host="192.0.2.1",
-            port=n,
-            type=CandidateType.HOST,
-            priority=n,
-            foundation="f",
-            username="u",
-            password="p",
-        )
-        for n in range(1, 100)
-    ]
+    many = [like(id=str(n), host="192.0.2.1", port=n, priority=n) for n in range(1, 100)]
     shown = candidates.decode(candidates.encode(many))
     assert [one.port for one in shown] == list(range(99, 83, -1))
     assert len(candidates.decode(" ".join(map(candidates.encode_one, many)))) == candidates.MOST_CANDIDATES

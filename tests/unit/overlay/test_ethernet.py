@@ -1,4 +1,4 @@
-from wayhouse.overlay.ethernet import ethernet_frame, mac_of
+from wayhouse.overlay.ethernet import ethernet_frame, mac_of, packet_in
 
 
 def test_packets_get_a_frame_of_their_kind():
@@ -14,3 +14,11 @@ def test_packets_get_a_frame_of_their_kind():
 def test_addresses_are_local_ones():
     assert mac_of("ff" * 20)[0] & 0b11 == 0b10
     assert ethernet_frame("ff" * 20, b"")[0] & 0b11 == 0b10
+
+
+def test_the_packet_in_a_frame():
+    uid = "ab" * 20
+    assert packet_in(ethernet_frame(uid, b"\x45rest")) == b"\x45rest"
+    assert packet_in(ethernet_frame(uid, b"\x60rest")) == b"\x60rest"
+    assert packet_in(bytes(12) + b"\x08\x06" + b"arp") == b""
+    assert packet_in(b"") == b""

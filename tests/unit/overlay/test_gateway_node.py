@@ -1,4 +1,5 @@
 """Two gateways' nodes find each other by their own controllers, on fakes."""
+# covers: overlay/gateway_parts.py
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.parts.certificates import Authority
 from tests.parts.gateway_house import House, Neighbourhood
 from wayhouse.base.errors import OutsideError
 from wayhouse.base.tasks import Tasks
@@ -127,7 +129,10 @@ async def test_policies_accounts_and_servers(tmp_path: Path) -> None:
         here.house.offered = (("stun.example.org", 3478),), (TurnServer(host="turn.example.org"),)
         await until(lambda: here.is_linked("barn"))
         settings = here.node.node.path_settings
-        assert settings.stun == (("stun.example.org", 3478),)
+        assert (settings.stun, settings.relay_ca) == ((("stun.example.org", 3478),), "")
+        pem = Authority(tmp_path / "ca.pem").certificate.read_text()
+        assert await here.node.change(msgspec.structs.replace(one, relay_ca=pem))
+        assert here.node.node.path_settings.relay_ca == pem
         off = msgspec.structs.replace(one, peer_policies={other.uid: PathPolicy.OFF})
         assert await here.node.change(off)
         await until(lambda: not here.is_linked("barn"))
@@ -204,3 +209,22 @@ async def test_nobody_introduces(tmp_path: Path) -> None:
     async with running(tmp_path, one) as (here,):
         await until(lambda: here.node.node.identity is not None)
         assert "no account" in here.node.state().overlay.problem
+
+
+async def test_friends_with_old_nodes(tmp_path: Path) -> None:
+    wish = Founding(name="friends", kind="social")
+    one, other = (admission.found(wish, label) for label in ("hall", "barn"))
+    old = [msgspec.structs.replace(each, is_legacy=True) for each in (one, other)]
+    async with running(tmp_path, *old) as (here, _):
+        await until(lambda: [link.status for link in here.node.state().links] == [LinkStatus.ONLINE])
+        (link,) = here.node.state().links
+        assert len(link.fingerprint) == 59
+        assert (tmp_path / one.uid / "old-identity.key").exists()
+        assert not await here.node.change(one), "only a new node can"
+    async with running(tmp_path / "mixed", one, old[1]) as both:
+
+        def told() -> str:
+            return " ".join(link.why for place in both for link in place.node.state().links)
+
+        await until(lambda: "older tincan" in told() or "--legacy" in told())
+        assert LinkStatus.ONLINE not in {link.status for place in both for link in place.node.state().links}

@@ -159,6 +159,19 @@ def test_a_peer_that_began_anew_gets_our_addresses_again():
     assert link.outbox() == [Answer((OURS,)), GiveRemote((again,))]
 
 
+def test_an_old_peer_that_began_anew_is_known_by_other_addresses():
+    link = opened(is_modern=False)
+    link.gathered([OURS], 1.0, is_last=True)
+    link.prove()
+    link.hear([THEIRS], 2.0)
+    link.outbox()
+    link.hear([THEIRS], 3.0)
+    assert link.outbox() == [], "the same once more"
+    other = candidate(4, username="t")
+    link.hear([other], 4.0)
+    assert link.outbox() == [Answer((OURS,)), GiveRemote((other,))]
+
+
 def test_a_peer_that_begins_anew_all_the_time_is_answered_now_and_then():
     link = online()
     for number in range(100):
@@ -258,6 +271,20 @@ def test_a_tunnel_that_does_not_come_up_is_told():
     link.tick(link.deadline())
     assert "trust" in link.why
     assert link.deadline() == math.inf
+
+
+def test_why_there_is_no_tunnel_is_told():
+    link = opened()
+    link.troubled("It shows another certificate.")
+    assert link.why == "It shows another certificate."
+    link.path_up(OURS, THEIRS, 1.0, is_relayed=False)
+    link.established(2.0)
+    assert link.why == ""
+    link.troubled("somebody else tried")
+    assert link.why == "", "it is up"
+    link.trim()
+    link.troubled("too late")
+    assert link.why == ""
 
 
 def test_no_address_at_all_is_told():

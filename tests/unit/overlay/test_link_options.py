@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.certificates import Authority
 from wayhouse.overlay import link_options
 from wayhouse.overlay.identity import Digest
 from wayhouse.overlay.model import PathPolicy
@@ -66,6 +67,16 @@ def test_everything():
     )
 
 
+def test_an_authority_of_relays_is_read(tmp_path, capsys):
+    file = Authority(tmp_path / "ca.pem").certificate
+    options = link_options.parse(["--data", "d", "--relay-ca", str(file)])
+    assert options.path_settings().relay_ca == file.read_text()
+    for odd, told in ((tmp_path / "none", "cannot be read"), (Path(__file__), "no certificate")):
+        with pytest.raises(SystemExit):
+            link_options.parse(["--data", "d", "--relay-ca", str(odd)])
+        assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "argv",
     [
@@ -77,7 +88,7 @@ def test_everything():
         "--data d --stun a:b",
         "--data d --policy off",
         "--data d --fingerprint md5",
-        "--data d --legacy",
+        "--data d --ancient",
     ],
 )
 def test_what_is_not_understood(argv, capsys):
@@ -85,3 +96,12 @@ def test_what_is_not_understood(argv, capsys):
         link_options.parse(argv.split())
     assert end.value.code == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_as_old_nodes_do():
+    usual = link_options.parse(["--data", "d"])
+    assert (usual.is_legacy, usual.allows_clear) == (False, False)
+    old = link_options.parse(["--data", "d", "--legacy"])
+    assert (old.is_legacy, old.allows_clear) == (True, False)
+    clear = link_options.parse(["--data", "d", "--in-the-clear"])
+    assert (clear.is_legacy, clear.allows_clear) == (True, True)

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.parts import old_ends
+from tests.parts.old_nodes import OldHouse
 from tests.parts.overlay_nodes import UIDS, House, answer_everything
 from wayhouse.base.errors import ConflictError
-from wayhouse.overlay import binding
+from wayhouse.overlay import binding, node_views
 from wayhouse.overlay.addressing import gen_ip6
 from wayhouse.overlay.drivers.fake_path import NatKind
 from wayhouse.overlay.drivers.fake_signal import Sent
+from wayhouse.overlay.ethernet import ethernet_frame
 from wayhouse.overlay.hearing import MODERN
 from wayhouse.overlay.identity import Digest, Identity
 from wayhouse.overlay.link import LinkState
@@ -35,6 +38,7 @@ from wayhouse.overlay.node_parts import NodeSettings
 from wayhouse.overlay.notifications import ConStat, ErrorTold, Message
 from wayhouse.overlay.stanzas import BadStanzaError
 from wayhouse.overlay.tickets import Revocations
+from wayhouse.overlay.tincan import Generation
 from wayhouse.overlay.trust import Membership, MemoryPins, Trust
 from wayhouse.overlay.wishes import (
     Allowed,
@@ -602,3 +606,64 @@ def test_whatever_signalling_says_the_link_stays(events):
             assert set(a.peers) <= {B, C}
 
     asyncio.run(run())
+
+
+# Nodes that speak as old ones do.
+
+
+async def test_two_old_nodes_get_a_link():
+    async with pair(OldHouse()) as (house, a, b):
+        assert a.signaller.status == a.fingerprint, "nothing behind it"
+        for node, peer in ((a, B), (b, A)):
+            assert node.peer(peer).link.state is LinkState.ONLINE
+            assert node.peer(peer).verified.security == "dtls"
+            assert not node.peer(peer).link.is_modern
+            (state,) = node_views.peer_states(node, Generation.G1)
+            assert (state.security, state.fpr) == (
+                "dtls",
+                house.tunnels[peer].public_key[20:].hex(":").upper(),
+            )
+        told = [event.data for event in b.news if isinstance(event, Heard) and event.kind == "con_resp"]
+        assert told
+        assert not any("wh1" in data or data.endswith(" ") for data in told)
+
+
+async def test_old_and_new_refuse_each_other():
+    house, old_house = House(), OldHouse()
+    old_house.exchange, old_house.net = house.exchange, house.net
+    async with house.node(A) as a, old_house.node(B) as b:
+        answer_everything(a)
+        answer_everything(b)
+        await turns()
+        assert "older tincan" in a.peer(B).link.why
+        assert "--legacy" in b.peer(A).link.why
+        assert {a.peer(B).link.state, b.peer(A).link.state} == {LinkState.REFUSED}
+
+
+async def test_a_server_that_swaps_an_old_fingerprint_is_believed_the_first_time_only():
+    async with pair(OldHouse()) as (_, a, _b):
+        liar = old_ends.identity(C).fingerprint()
+        cas = "a:1:udp:192.0.2.1:5:1:ufrag:pwd:local:eth0:0:1"
+        with pytest.raises(BadBindingError, match="another certificate than before"):
+            a.create_link(B, liar, cas)
+        assert a.peer(B).link.state is LinkState.ONLINE, "what works goes on"
+        a.trim_link(B)
+        with pytest.raises(BadBindingError, match="another certificate than before"):
+            a.create_link(B, liar, cas)
+
+
+async def test_what_a_tunnel_of_frames_tells():
+    async with pair(OldHouse()) as (house, a, _b):
+        frame = ethernet_frame(A, b"\x45packet")
+        a.tunnel_frame(frame, "")
+        a.tunnel_frame(b"\x00ipop\x03" + bytes(8) + b"{}", B)
+        await turns()
+        told = [one for one in a.news if isinstance(one, Unroutable)]
+        assert told == [
+            Unroutable(b"\x45packet", frame),
+            Unroutable(b"", b"\x00ipop\x03" + bytes(8) + b"{}", B),
+        ]
+        a.peer(B).link.silent()
+        a.tunnel_troubled(house.tunnels[B].public_key, "It shows another certificate.")
+        assert a.peer(B).link.why == "It shows another certificate."
+        a.tunnel_troubled(b"nobody", "x")

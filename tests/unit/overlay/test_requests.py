@@ -3,9 +3,11 @@ import logging
 
 import pytest
 
+from tests.parts.old_nodes import OldHouse
 from tests.parts.overlay_nodes import UIDS, House
 from wayhouse.base.errors import ConflictError
 from wayhouse.overlay.addressing import gen_ip6
+from wayhouse.overlay.legacy.old_trust import OldTrust
 from wayhouse.overlay.model import BadControlError, NoSuchPeerError, PathSettings, TurnServer
 from wayhouse.overlay.notifications import EchoReplyTold, LocalState, Message, PeerState
 from wayhouse.overlay.requests import Requests, path_settings
@@ -27,6 +29,7 @@ from wayhouse.overlay.tincan import (
     SetTrimPolicy,
     TrimLink,
 )
+from wayhouse.overlay.trust import MemoryPins
 
 A, B, C = UIDS[:3]
 G0, G1 = Generation.G0, Generation.G1
@@ -155,3 +158,38 @@ def test_servers_of_a_request_replace_the_usual_ones():
         TurnServer(host="t", port=3478, transport=way, username="u", password="p") for way in ("udp", "tcp")
     )
     assert found.ignored_interfaces == ("x",)
+
+
+# A node that speaks as old ones do.
+
+
+@pytest.fixture
+async def old():
+    house = OldHouse()
+    trust = OldTrust(MemoryPins(), house.clock, allows_clear=True)
+    async with house.bare(A, trust=trust) as node, house.node(B):
+        yield Requests(node), node
+
+
+async def test_switch_mode_where_links_carry_frames(old):
+    requests, node = old
+    with pytest.raises(ConflictError, match="set_local_ip"):
+        requests.do(SetSwitchmode(switchmode=1), G1)
+    requests.do(local_ip(switchmode=1), G1)
+    assert node.tunnel.is_switch
+    requests.do(SetSwitchmode(switchmode=0), G1)
+    assert not node.tunnel.is_switch
+    requests.do(SetSwitchmode(switchmode=1), G1)
+    assert node.tunnel.is_switch
+    (state,) = requests.do(GetState(), G1)
+    assert state.mac == node.tunnel.mac
+
+
+@pytest.mark.parametrize(("sec", "security"), [(True, "dtls"), (False, "none")])
+async def test_encryption_is_the_controllers_choice(old, sec, security):
+    requests, node = old
+    requests.do(local_ip(), G1)
+    cas = "a:1:udp:192.0.2.1:5:1:ufrag:pwd:local:eth0:0:1"
+    requests.do(CreateLink(uid=B, fpr=SHA1, sec=sec, cas=cas), G1)
+    assert node.peers[B].verified.security == security
+    assert node.peers[B].link.fingerprint == (SHA1 if sec else "")

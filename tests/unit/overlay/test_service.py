@@ -54,6 +54,18 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.database.close()
 
 
+async def test_the_revision_is_kept_and_the_links_are_not_told(desk: Desk, tmp_path: Path) -> None:
+    await desk.overlays.found(HOME)
+    assert (await desk.overlays.tune("home", Tuning(on_demand=True))).revision == 1
+    assert desk.links.wish("home").revision == 0
+    desk.overlays.load()
+    assert desk.overlays.setup("home").revision == 1
+    assert (await desk.overlays.tune("home", Tuning(on_demand=True, if_revision=1))).revision == 1
+    with pytest.raises(ConflictError):
+        await desk.overlays.tune("home", Tuning(on_demand=False, if_revision=0))
+    assert desk.overlays.setup("home").on_demand
+
+
 async def test_founding_and_joining(desk: Desk, tmp_path: Path) -> None:
     view = await desk.overlays.found(HOME)
     assert (view.name, view.kind, view.dns_name, view.is_admin) == ("home", "group", "attic.home", True)
@@ -156,6 +168,12 @@ async def test_tuning(desk: Desk) -> None:
         "home", Tuning(dns_name="loft", policy=PathPolicy.RELAY, stun=("a:1", "b"))
     )
     assert not (await desk.overlays.tune("home", Tuning(in_kernel=False))).in_kernel
+    with pytest.raises(BadConfigurationError, match="cannot be members"):
+        await desk.overlays.tune("home", Tuning(is_legacy=True))
+    await desk.overlays.found(Founding(name="friends", kind="social"))
+    assert not desk.overlays.setup("friends").is_legacy
+    assert (await desk.overlays.tune("friends", Tuning(is_legacy=True))).is_legacy
+    assert desk.links.wish("friends").is_legacy
     assert (setup.rules, setup.dns_name, setup.policy) == ((rule,), "loft", PathPolicy.RELAY)
     assert setup.stun == ("a:1", "b:3478")
     assert setup.peer_policies == {PEER: PathPolicy.OFF}

@@ -165,6 +165,10 @@ def test_packets_stand_behind_two_uids():
         data = tincan.frame_packet(generation, UID, tincan.NO_UID, frame)
         assert tincan.split_datagram(data) == PacketDatagram(generation, UID, tincan.NO_UID, frame)
     assert len(tincan.frame_packet(Generation.G0, UID, UID, frame)) == 40 + len(frame)
+    for kind in tincan.ICC:
+        data = tincan.frame_packet(Generation.G2, UID, UID, frame, kind)
+        assert data[:2] == bytes((3, kind))
+        assert tincan.split_datagram(data) == PacketDatagram(Generation.G2, UID, UID, frame, kind)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from wayhouse.base.errors import BadInputError
 from wayhouse.overlay.account import Tls
 from wayhouse.overlay.model import PathPolicy
 from wayhouse.overlay.policy import Action, Protocol
+from wayhouse.overlay.shares import May, Share
 from wayhouse.portal import overlay_forms as forms
 from wayhouse.portal.model import Visit
 
@@ -123,3 +126,22 @@ def test_whatever_is_typed_is_an_order_or_an_error(fields):
             read(visit)
         except BadInputError:
             continue
+
+
+def test_what_a_form_says_of_the_wrong_kind_does_not_count():
+    device = sent(what="device:lamp", to="any", may="command", port="99")
+    assert forms.share(device) == Share(what="device:lamp", to="any", may=May.COMMAND)
+    app = sent(what="app:hello", tag="tag:family", may="command")
+    assert forms.share(app) == Share(what="app:hello", to="tag:family", port=80)
+    service = sent(what="device:*", service=" a.b ", may="command", port="x")
+    assert forms.share(service) == Share(what="service:a.b", to="any")
+
+
+@given(
+    st.fixed_dictionaries(
+        dict.fromkeys(("what", "service", "to", "tag", "may", "port"), st.text(max_size=20))
+    )
+)
+def test_any_form_is_a_share_or_is_refused(fields):
+    with contextlib.suppress(BadInputError):
+        assert forms.share(sent(**fields)).what

@@ -185,7 +185,12 @@ HISTORY = endpoint(
     reply=list[words.StoredRevision],
 )  # fmt: skip
 FOLLOW = Channel(
-    path="/ws/bus", right=SEE, summary="How the bus does, each second", opener=_R.follow, frame=BusOverview
+    path="/ws/bus",
+    right=SEE,
+    summary="How the bus does, each second",
+    opener=_R.follow,
+    frame=BusOverview,
+    tells_all=True,
 )
 FOLLOW_KEYS = Channel(
     path="/ws/bus/keys", right=SEE, opener=_R.follow_keys, frame=words.KeyFrame,

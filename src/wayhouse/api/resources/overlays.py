@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from wayhouse.access.policy import Right
@@ -13,7 +14,7 @@ from wayhouse.base.errors import BadInputError
 from wayhouse.overlay.model import NoSuchPeerError
 from wayhouse.overlay.netcheck import NetReport
 from wayhouse.overlay.orders import Code, Founding, Inviting, Issued, Joining, Setup, Tuning
-from wayhouse.overlay.views import LinkView, OverlayChanged, OverlayState, OverlayView
+from wayhouse.overlay.views import LinkView, OverlayChanged, OverlayState, OverlayView, Received
 
 if TYPE_CHECKING:  # the command line reads the tables of rows, and should not load the services
     from wayhouse.base.events import Events
@@ -25,8 +26,12 @@ MOST_WAITING = 1000
 
 
 class OverlayResource:
-    def __init__(self, overlays: Overlays, events: Events) -> None:
-        self._overlays, self._events = overlays, events
+    """`received` tells what peers of an overlay give to this gateway."""
+
+    def __init__(
+        self, overlays: Overlays, events: Events, *, received: Callable[[str], Sequence[Received]]
+    ) -> None:
+        self._overlays, self._events, self._received = overlays, events, received
 
     async def index(self, call: Call) -> list[OverlayView]:
         return list(self._overlays.list())
@@ -55,6 +60,9 @@ class OverlayResource:
 
     async def link(self, call: Call) -> LinkView:
         return one_link(self._overlays.links(call.path["name"]), call.path["peer"])
+
+    async def received(self, call: Call) -> list[Received]:
+        return list(self._received(call.path["name"]))
 
     async def forget(self, call: Call) -> wire.Success:
         name = call.path["name"]
@@ -128,6 +136,9 @@ LINKS = endpoint(
 LINK = endpoint(
     "GET", OVERLAY + "/links/{peer}", SEE, "One link, and why it is as it is", _R.link, reply=LinkView
 )
+RECEIVED = endpoint(
+    "GET", OVERLAY + "/received", SEE, "What peers share with this gateway", _R.received, reply=list[Received]
+)
 FORGET = endpoint(
     "DELETE", OVERLAY + "/links/{peer}", CHANGE, "Forget a peer: its certificate is trusted anew", _R.forget, reply=wire.Success
 )  # fmt: skip
@@ -149,10 +160,10 @@ NETCHECK = endpoint(
     "POST", OVERLAY + "/netcheck", CHANGE, "Look what is between this gateway and the network", _R.netcheck, reply=NetReport
 )  # fmt: skip
 FOLLOW = Channel(
-    path="/ws/overlay/{name}", right=SEE, summary="How it does, live", opener=_R.follow, frame=OverlayState
+    path="/ws/overlay/{name}", right=SEE, summary="How it does, live", opener=_R.follow, frame=OverlayState, tells_all=True,
 )  # fmt: skip
 
 ROWS: Rows = (
-    LIST, FOUND, JOIN, GET, LEAVE, SETUP, TUNE, LINKS, LINK, FORGET, INVITATIONS, INVITE, REVOKE_INVITATION, REVOKE,
+    LIST, FOUND, JOIN, GET, LEAVE, SETUP, TUNE, LINKS, LINK, RECEIVED, FORGET, INVITATIONS, INVITE, REVOKE_INVITATION, REVOKE,
     NETCHECK, FOLLOW,
 )  # fmt: skip

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-
-import zmq
+from collections.abc import Callable
 
 from wayhouse.bus.broker import Broker
-from wayhouse.bus.drivers.connection import Connection
 from wayhouse.bus.drivers.router import Router
 from wayhouse.bus.drivers.watch import Watch
-from wayhouse.bus.drivers.zap import Security
-from wayhouse.bus.zmtp.mechanisms import Credentials
+from wayhouse.bus.zmtp.mechanisms import Mechanism, Null
 
 log = logging.getLogger(__name__)
 
@@ -26,33 +22,16 @@ LINGER_S = 0.5
 
 
 class BrokerSocket:
-    """One ROUTER on several endpoints. `security` holds for those over TCP, `credentials` says who may connect then."""
+    """One ROUTER on several endpoints. `mechanism` makes that of a peer over TCP."""
 
-    def __init__(
-        self,
-        broker: Broker,
-        watch: Watch,
-        security: Security | None = None,
-        credentials: Credentials | None = None,
-    ) -> None:
+    def __init__(self, broker: Broker, watch: Watch, mechanism: Callable[[bytes], Mechanism] = Null) -> None:
         self.broker = broker
-        self._security = security or Security()
-        self._credentials = credentials
-        self.router = Router(watch, self._security.door(credentials), broker.settings.expiry_s)
+        self.router = Router(watch, mechanism, broker.settings.expiry_s)
         self.listen = self.router.listen
         self.adopt = self.router.adopt
         self.listeners = self.router.listeners
+        self.turn_out = self.router.turn_out
         self._is_closed = False
-
-    def turn_out(self) -> None:
-        """End the connections over TCP of those who may not connect any more: by their keys, or all of those who have none."""
-        self.router.turn_out(self._is_known)
-
-    def sockets(self) -> Sequence[zmq.Socket[bytes]]:
-        return ()
-
-    def readable(self, source: zmq.Socket[bytes], now: float) -> None:
-        """There is no socket of libzmq here."""
 
     def settle(self, now: float) -> None:
         """What came goes to the broker, and what came of that is sent. A defect that one message shows is told, and costs no other."""
@@ -101,7 +80,3 @@ class BrokerSocket:
             for identity in gone:
                 broker.peer_gone(identity, now)
             out = broker.outbox()
-
-    def _is_known(self, connection: Connection) -> bool:
-        key = connection.session.mechanism.key
-        return self._credentials is not None and bool(key) and self._credentials.curve(key) is not None

@@ -11,8 +11,6 @@ import logging
 import sqlite3
 import threading
 
-import zmq
-
 from wayhouse.bus.clone import Clone
 from wayhouse.bus.clone_store import CloneStore
 
@@ -31,12 +29,6 @@ class CloneSaver:
         self._failed: dict[bytes, bytes] = {}
         self._is_failing = False
         self._thread: threading.Thread | None = None
-
-    def sockets(self) -> list[zmq.Socket[bytes]]:
-        return []
-
-    def readable(self, source: zmq.Socket[bytes], now: float) -> None:
-        """There is nothing to read."""
 
     def deadline(self) -> float:
         return self._at

@@ -1,39 +1,38 @@
 """The clone's sockets around its machine: ROUTER for snapshots, XPUB for updates out, PULL (and, if wished, SUB) for updates in.
 
-Called by the poll loop of `server.py`: poll `sockets()` until `deadline()`, hand what is readable to `readable`, then call `tick`.
-Rules: no call blocks, each handles a bounded batch; nothing is decided here.
+Called in the poll loop of `server.py`. Rules: no call blocks; nothing is decided here.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import socket as sockets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
-import zmq
 
 from wayhouse.base.clock import SystemClock
 from wayhouse.bus.clone import Clone, Limits, Refused, Stalled
 from wayhouse.bus.clone_store import CloneStore
-from wayhouse.bus.drivers import listening
-from wayhouse.bus.drivers.frames import AnySocket, drain, send_all, send_many
-from wayhouse.bus.drivers.zap import Security
-from wayhouse.bus.kvmsg import MAX_KEY_BYTES, MAX_PROPERTIES_BYTES, Form
-from wayhouse.bus.model import COLLECTOR_PORT, PUBLISHER_PORT, SNAPSHOT_PORT, EndpointError
+from wayhouse.bus.drivers.connection import Connection
+from wayhouse.bus.drivers.publisher_socket import PublisherSocket
+from wayhouse.bus.drivers.router import Router
+from wayhouse.bus.drivers.watch import Watch
+from wayhouse.bus.kvmsg import Form
+from wayhouse.bus.model import COLLECTOR_PORT, PUBLISHER_PORT, SNAPSHOT_PORT, EndpointError, Frames
 from wayhouse.bus.snapshots import Stream
+from wayhouse.bus.zmtp.mechanisms import Mechanism, Null
+from wayhouse.bus.zmtp.session import PULL, SUB
 
 log = logging.getLogger(__name__)
 
-SNAPSHOT_HWM = 4000
+EXPIRY_S = 7.5
+"""How long the host of a peer may be silent."""
 SEQUENCES_PER_SECOND = 1 << 20
 LONGEST_UNNOTED_S = 600
 LOCAL = ("bus-get.sock", "bus-sub.sock", "bus-put.sock")
 """UNIX sockets of a folder: snapshots, updates out, updates in."""
-SLACK = MAX_KEY_BYTES + MAX_PROPERTIES_BYTES + 1024
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -59,131 +58,117 @@ class Endpoints(msgspec.Struct, frozen=True):
 class CloneSockets:
     """Raises `EndpointError` when an address cannot be bound; port 0 binds a free one, which `endpoints` then names. `local` are UNIX sockets
     beside those. `adopted` are listening descriptors of a predecessor, by endpoint. What is in `store` is there from the start; to write it
-    is for others. `security` holds for peers over TCP."""
+    is for others. `mechanism` makes that of a peer over TCP."""
 
     def __init__(  # noqa: PLR0913 - each has a default, and is given by name
         self,
-        context: zmq.Context[AnySocket],
+        watch: Watch,
         endpoints: Endpoints,
         now: float,
         *,
         local: Endpoints | None = None,
         form: Form = Form.CHP,
         limits: Limits | None = None,
-        security: Security | None = None,
+        mechanism: Callable[[bytes], Mechanism] = Null,
         adopted: Mapping[str, int] | None = None,
         store: CloneStore | None = None,
     ) -> None:
         self._now = now
-        self._limits = limits or Limits()
         first = _first_sequence(form, 0 if store is None else store.sequence())
         self.clone = Clone(
-            os.urandom(16), now, form=form, sequence=first, limits=self._limits, keeps=store is not None
+            os.urandom(16), now, form=form, sequence=first, limits=limits or Limits(), keeps=store is not None
         )
         if store is not None:
             self.clone.restore(store.items())
-        self._security = security or Security()
         self._adopted = adopted or {}
-        self._listeners: dict[str, sockets.socket] = {}
-        self._over: dict[str, AnySocket] = {}
+        self._bound: list[str] = []
         self._refused = 0
-        self._snapshot = _router(context)
-        self._publisher = _publisher(context, self._limits.hwm)
-        self._collectors = [_collector(context, zmq.PULL, self._limits)]
+        self._snapshot = Router(watch, mechanism, EXPIRY_S)
+        self._publisher = PublisherSocket(watch, mechanism, EXPIRY_S)
+        self._collectors = [Router(watch, mechanism, EXPIRY_S, PULL)]
         if endpoints.subscribed is not None:
-            self._collectors.append(_collector(context, zmq.SUB, self._limits))
+            self._collectors.append(Router(watch, mechanism, EXPIRY_S, SUB))
+        self._routers = [self._snapshot, self._publisher.router, *self._collectors]
         try:
             if local is not None:
-                self._bind(local)  # first: what is bound after a mechanism was set has it
+                self._bind(local)
             self.endpoints = self._bind(endpoints)
         except EndpointError:
             self.close(now)
             raise
 
     def listeners(self) -> dict[str, int]:
-        """The descriptors that a successor adopts, by endpoint; they stay ours."""
-        return {endpoint: sock.fileno() for endpoint, sock in self._listeners.items()}
+        """The descriptors that a successor adopts, by endpoint, in the order in which they were bound; they stay ours."""
+        found = {endpoint: fd for router in self._routers for endpoint, fd in router.listeners().items()}
+        return {endpoint: found[endpoint] for endpoint in self._bound if endpoint in found}
 
-    def turn_out(self) -> None:
-        """End all connections over TCP, as `listening.turn_out`."""
-        for socket in self.sockets():
-            self._security.apply(socket)
-        for endpoint, listener in self._listeners.items():
-            listening.turn_out(self._over[endpoint], endpoint, listener)
+    def turn_out(self, is_known: Callable[[Connection], bool]) -> None:
+        """End the connections over TCP of those who are not known any more."""
+        for router in self._routers:
+            router.turn_out(is_known)
 
-    def sockets(self) -> list[AnySocket]:
-        """What to wait for (POLLIN)."""
-        return [self._snapshot, self._publisher, *self._collectors]
-
-    def readable(self, source: AnySocket, now: float) -> None:
-        """Take a batch from one of `sockets()`."""
+    def settle(self, now: float) -> None:
+        """What came goes to the clone, and what came of that is published."""
         clone = self.clone
-        if source is self._snapshot:
-            for frames in drain(source):
-                clone.receive_request(frames, now)
-        elif source is self._publisher:
-            for frames in drain(source):
-                clone.receive_subscription(frames[0], now)
-        else:
-            for frames in drain(source):
+        for collector in self._collectors:
+            for _, *frames in _taken(collector):
                 clone.receive_update(frames, now)
+        for frames in _taken(self._snapshot):
+            clone.receive_request(frames, now)
+        self._publisher.hear()
+        if self._publisher.subscriptions:
+            for frame in self._publisher.subscriptions:
+                clone.receive_subscription(frame, now)
+            self._publisher.subscriptions.clear()
         self._publish()
 
     def tick(self, now: float) -> None:
-        """To be called after each wake-up; `now` in seconds of the monotonic clock."""
+        """`now` in seconds of the monotonic clock."""
         self._now = now
+        for router in self._routers:
+            router.tick(now)
         self.clone.tick(now)
-        self._publish()
         for stream in self.clone.snapshots.ready(now):
             self._send_piece(stream, now)
+        self._publish()
         self._report()
 
     def deadline(self) -> float:
-        """When `tick` is due even if nothing is readable."""
-        return self.clone.deadline(self._now)
+        """When `tick` is due."""
+        times = [router.deadline() for router in self._routers]
+        return min([self.clone.deadline(self._now), *(one for one in times if one is not None)])
 
     def close(self, now: float) -> None:
-        for socket in self.sockets():
-            socket.close(linger=0)
-        for sock in self._listeners.values():
-            sock.close()
+        for router in self._routers:
+            router.close()
 
     def _bind(self, endpoints: Endpoints) -> Endpoints:
         wanted = (endpoints.snapshot, endpoints.publisher, endpoints.collector, endpoints.subscribed)
-        pairs = zip(self.sockets(), [one for one in wanted if one is not None], strict=False)
-        return Endpoints(*[self._bind_one(socket, endpoint) for socket, endpoint in pairs])
+        pairs = zip(self._routers, [one for one in wanted if one is not None], strict=False)
+        return Endpoints(*[self._bind_one(router, endpoint) for router, endpoint in pairs])
 
-    def _bind_one(self, socket: AnySocket, endpoint: str) -> str:
+    def _bind_one(self, router: Router, endpoint: str) -> str:
         fd = self._adopted.get(endpoint)
-        listener = listening.listen(endpoint) if fd is None else listening.adopt(fd)
-        try:
-            if listener.family != sockets.AF_UNIX and self._security.mechanism != "none":
-                self._security.apply(socket)
-            bound = listening.bind(socket, listener)
-        except BaseException:
-            listener.close()
-            raise
-        self._listeners[bound] = listener
-        self._over[bound] = socket
+        bound = router.listen(endpoint) if fd is None else router.adopt(fd)
+        self._bound.append(bound)
         return bound
 
     def _publish(self) -> None:
         if out := self.clone.outbox():
-            send_all(self._publisher, out)
+            self._publisher.publish(out)
+        for router in self._routers:
+            router.flush()
 
     def _send_piece(self, stream: Stream, now: float) -> None:
-        """As much of it as its peer's pipe takes; one that has gone gets no more."""
+        """As much of it as its peer takes; one that has gone gets no more."""
         messages = stream.piece()
-        missed = send_many(self._snapshot, messages, 0)
-        if missed is None:
-            stream.sent(len(messages), now)
-            return
-        place, why = missed
-        stream.sent(place, now)
-        if why == errno.EAGAIN:
-            stream.blocked(now)
-        else:
+        count = self._snapshot.send_to(stream.identity, messages)
+        if count is None:
             self.clone.snapshots.drop(stream.identity)
+            return
+        stream.sent(count, now)
+        if count < len(messages):
+            stream.blocked(now)
 
     def _report(self) -> None:
         for event in self.clone.events():
@@ -199,34 +184,11 @@ class CloneSockets:
                 log.info("clone: %d snapshots were given up, nobody took them", event.count)
 
 
-def _router(context: zmq.Context[AnySocket]) -> AnySocket:
-    """Mandatory: a full pipe or a peer that has gone is told of, nothing is dropped in silence."""
-    socket = context.socket(zmq.ROUTER)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.setsockopt(zmq.SNDHWM, SNAPSHOT_HWM)
-    socket.setsockopt(zmq.MAXMSGSIZE, SLACK)
-    return socket
-
-
-def _publisher(context: zmq.Context[AnySocket], hwm: int) -> AnySocket:
-    """Verbose: each subscriber that comes or goes is told of, so that it gets its beat at once, and all are counted."""
-    socket = context.socket(zmq.XPUB)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.XPUB_VERBOSER, 1)
-    socket.setsockopt(zmq.SNDHWM, hwm)
-    socket.setsockopt(zmq.MAXMSGSIZE, SLACK)
-    return socket
-
-
-def _collector(context: zmq.Context[AnySocket], kind: int, limits: Limits) -> AnySocket:
-    socket = context.socket(kind)
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.RCVHWM, 10_000)
-    socket.setsockopt(zmq.MAXMSGSIZE, limits.body_bytes + SLACK)
-    if kind == zmq.SUB:
-        socket.setsockopt(zmq.SUBSCRIBE, b"")
-    return socket
+def _taken(router: Router) -> list[Frames]:
+    """What was received; that some of them have gone is of no matter."""
+    found, router.received[:] = router.received[:], []
+    router.gone.clear()
+    return found
 
 
 def _first_sequence(form: Form, last: int) -> int:

@@ -93,7 +93,10 @@ class Connection:
     def put(self, message: Frames) -> bool:
         """Have the frames behind the first sent with the next `flush`; False when the peer does not read."""
         wrapping = self.session.mechanism.wrapping
-        data = encode(message, 1) if wrapping is None else wrapping.seal(message[1:])
+        return self.put_bytes(encode(message, 1) if wrapping is None else wrapping.seal(message[1:]))
+
+    def put_bytes(self, data: bytes) -> bool:
+        """The same of whole messages as they are on the wire."""
         if self._is_blocked:
             if not self._has_room(len(data)):
                 return False

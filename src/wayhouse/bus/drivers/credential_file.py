@@ -10,12 +10,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import zmq
-
 from wayhouse.access.known_peers import KnownPeers
 from wayhouse.base.codec import decode_json
 from wayhouse.base.errors import BadInputError
-from wayhouse.bus.drivers.zap import KnownCredentials
+from wayhouse.bus.drivers.security import KnownCredentials
 from wayhouse.bus.keys import read_secret
 
 log = logging.getLogger(__name__)
@@ -46,12 +44,6 @@ class CredentialFile:
     def curve(self, key: bytes) -> str | None:
         self._look()
         return self._known.curve(key)
-
-    def sockets(self) -> list[zmq.Socket[bytes]]:
-        return []
-
-    def readable(self, source: zmq.Socket[bytes], now: float) -> None:
-        """There is nothing to read."""
 
     def tick(self, now: float) -> None:
         self._at = now + LOOK_S

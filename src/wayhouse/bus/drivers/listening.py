@@ -1,16 +1,12 @@
-"""Listening sockets that are made here, or come from a predecessor, and are given to libzmq (ZMQ_USE_FD).
+"""Listening sockets that are made here, or come from a predecessor.
 
-Called by the drivers of the bus. Rules: libzmq gets a copy, so that the socket itself can be handed on to a successor; a UNIX socket's
-stale file is removed, one that somebody listens on is not.
+Called by the drivers of the bus. Rule: a UNIX socket's stale file is removed, one that somebody listens on is not.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
-
-import zmq
 
 from wayhouse.bus.model import EndpointError
 
@@ -24,33 +20,6 @@ def listen(endpoint: str) -> socket.socket:
     except (OSError, ValueError, TypeError, OverflowError) as error:  # TypeError: a NUL in the name
         raise EndpointError(f"{endpoint} cannot be listened on: {error}", endpoint=endpoint) from error
     return sock
-
-
-def bind(zmq_socket: zmq.Socket[bytes], listener: socket.socket) -> str:
-    """Have `zmq_socket` accept on a copy of `listener`; its endpoint. Raises `EndpointError`."""
-    endpoint = endpoint_of(listener)
-    copy = os.dup(listener.fileno())
-    try:
-        zmq_socket.setsockopt(zmq.USE_FD, copy)
-        zmq_socket.bind(endpoint)
-    except (zmq.ZMQError, OSError) as error:
-        os.close(copy)
-        raise EndpointError(f"{endpoint} cannot be listened on: {error}", endpoint=endpoint) from error
-    finally:
-        zmq_socket.setsockopt(zmq.USE_FD, -1)
-    return endpoint
-
-
-def turn_out(zmq_socket: zmq.Socket[bytes], endpoint: str, listener: socket.socket) -> None:
-    """End all connections that were made to `listener`, unless it is a UNIX socket; libzmq can end them all at once or none. Its queue of new
-    connections stays, so that whoever may come back does so at once, with what is set on `zmq_socket` now. Raises `EndpointError`."""
-    if listener.family == socket.AF_UNIX:
-        return
-    try:
-        zmq_socket.unbind(endpoint)
-    except zmq.ZMQError as error:
-        raise EndpointError(f"{endpoint} cannot be let go: {error}", endpoint=endpoint) from error
-    bind(zmq_socket, listener)
 
 
 def endpoint_of(listener: socket.socket) -> str:

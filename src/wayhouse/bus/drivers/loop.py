@@ -1,11 +1,7 @@
-"""One poll loop for all sockets of the bus in a process.
+"""One poll loop for all that a process of the bus does.
 
-Called by `server`. Rules: every part has its turn (a part takes a batch at most); time is read once a turn; the loop ends when told
-to, from a signal handler or another thread.
-
-It sleeps on descriptors: those of connections, and one for each of libzmq's sockets, which is one call of the system where `zmq_poll` makes
-four. Such a one tells only of what is new since its socket was last used, so that it may be slept on only when nothing was left in any
-socket, and nothing sent since.
+Called by `server`. Rules: whatever a part has to read is read by its handlers in the `Watch`, a bounded piece at each wake-up; time is read once a
+turn; a defect in one part does not end the others; the loop ends when told to, from a signal handler or another thread.
 """
 
 from __future__ import annotations
@@ -15,28 +11,17 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Protocol, runtime_checkable
-
-import zmq
-from zmq.backend import zmq_poll
 
 from wayhouse.bus.drivers.watch import Watch
 
 log = logging.getLogger(__name__)
 
-POLLIN = int(zmq.POLLIN)
 LONGEST_S = 60.0
 
 
 class Part(Protocol):
-    """What has sockets and a machine. Times are monotonic seconds."""
-
-    def sockets(self) -> Sequence[zmq.Socket[bytes]]: ...
-
-    def readable(self, source: zmq.Socket[bytes], now: float) -> bool | None:
-        """One of `sockets()` may have messages. True: none is left in it, and none was sent on any since that was seen."""
-        ...
+    """Times are monotonic seconds."""
 
     def tick(self, now: float) -> None: ...
 
@@ -49,7 +34,7 @@ class Part(Protocol):
 
 @runtime_checkable
 class Settling(Protocol):
-    """A part that has handlers of its own in the loop's `Watch`."""
+    """A part that has handlers in the loop's `Watch`."""
 
     def settle(self, now: float) -> None:
         """All handlers of a wake-up were called."""
@@ -61,7 +46,7 @@ class Loop:
 
     def __init__(self, parts: Sequence[Part], watch: Watch | None = None) -> None:
         self._parts = parts
-        self._stopped = self._has_ticked = False
+        self._stopped = False
         self._watch = watch or Watch()
         self._wakers: Sequence[int] = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -79,37 +64,19 @@ class Loop:
 
     def run(self) -> None:
         """Until `stop`; then `close`."""
-        owners: dict[Any, Part] = {source: part for part in self._parts for source in part.sockets()}
-        watched: Any = [(source, POLLIN) for source in owners]
         settling = [part for part in self._parts if isinstance(part, Settling)]
-        ready: list[Any] = []
         self._watch.add(self._wakers[0], lambda _: self._drain())
-        for source in owners:
-            self._watch.add(int(source.getsockopt(zmq.FD)), partial(_note, ready, source))
         try:
-            wait_s, is_quiet = self._turn(time.monotonic()), False
+            wait_s = self._turn(time.monotonic())
             while not self._stopped:
-                for handler, what in self._watch.wait(wait_s if is_quiet else 0):
+                for handler, what in self._watch.wait(wait_s):
                     _guarded(handler, what)
                 now = time.monotonic()
                 for part in settling:
                     _guarded(part.settle, now)
-                if not is_quiet:
-                    ready[:] = [source for source, _ in zmq_poll(watched, 0)]
-                is_quiet = self._serve(owners, ready, now)
                 wait_s = self._turn(now)
-                is_quiet = is_quiet and not self._has_ticked
         finally:
             self.close()
-
-    def _serve(self, owners: dict[Any, Part], ready: list[Any], now: float) -> bool:
-        """Whether all sockets are known to be empty, with nothing sent since."""
-        is_quiet = True
-        for source in ready:
-            if not _guarded(owners[source].readable, source, now):
-                is_quiet = False
-        ready.clear()
-        return is_quiet
 
     def close(self) -> None:
         """Close every part, the first one first; the loop is not to be run after that."""
@@ -124,11 +91,10 @@ class Loop:
     def _turn(self, now: float) -> float:
         """The ticks of those whose time has come; the seconds until the next is due, which epoll rounds up to milliseconds, so that nothing is
         looked at again and again just before its time."""
-        next_at, self._has_ticked = now + LONGEST_S, False
+        next_at = now + LONGEST_S
         for part in self._parts:
             when = part.deadline()
             if when is not None and when <= now:
-                self._has_ticked = True
                 _guarded(part.tick, now)
                 when = part.deadline()
             if when is not None and when < next_at:
@@ -141,17 +107,9 @@ class Loop:
                 pass
 
 
-def _note(ready: list[Any], source: Any, _what: int) -> None:
-    """A socket of libzmq may have something new."""
-    ready.append(source)
-
-
-def _guarded(step: Callable[..., Any], *arguments: Any) -> Any:
-    """The border: a defect in one part is told and does not end the others. A socket that has failed is no such thing."""
+def _guarded(step: Callable[..., Any], argument: Any) -> None:
+    """The border: a defect in one part is told and does not end the others."""
     try:
-        return step(*arguments)
-    except zmq.ZMQError:
-        raise
+        step(argument)
     except Exception:
         log.exception("a part of the bus failed; what it was at is dropped")
-        return None

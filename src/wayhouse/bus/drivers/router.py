@@ -1,6 +1,6 @@
-"""A ROUTER of our own: listening sockets, the connections made to them, and who is who.
+"""A ROUTER of our own, and what it has in common with other sockets: listening, the connections that are made, and who is who.
 
-Called by the broker's driver, in the poll loop. Rules: a peer is told apart by its identity, which it may choose while nobody has it; nothing
+Called by the drivers of broker and clone, in the poll loop. Rules: a peer is told apart by its identity, which it may choose while nobody has it; nothing
 waits for a peer; one that does not say who it is in time is closed. Beside libzmq's it needs no second thread, tells at once who has gone,
 and can end the connections of one peer alone.
 """
@@ -18,22 +18,28 @@ from wayhouse.bus.drivers.connection import Backlog, Connection
 from wayhouse.bus.drivers.watch import Watch
 from wayhouse.bus.model import Frames
 from wayhouse.bus.zmtp.mechanisms import Mechanism, Null
-from wayhouse.bus.zmtp.session import Session
+from wayhouse.bus.zmtp.session import ROUTER, SUB, Session
 
 log = logging.getLogger(__name__)
 
 HANDSHAKE_S = 10.0
 PAUSE_S = 1.0
 """Without a descriptor left nothing is accepted for so long."""
+ALL = b"\1"
+"""A subscription to everything."""
 ACCEPTED = 64
 """Connections that are taken in one turn."""
 
 
 class Router:
     """`mechanism` makes one for each connection over TCP; UNIX sockets are guarded by their folder. `expiry_s` is how long the host of a peer
-    may be silent. `received` and `gone` are for the owner to take away: messages, the identity first, and identities."""
+    may be silent. `received` and `gone` are for the owner to take away: messages, the identity first, and identities. `kind` is what the socket is for its
+    peers: as PULL or SUB nothing is sent, as XPUB subscriptions are received."""
 
-    def __init__(self, watch: Watch, mechanism: Callable[[], Mechanism], expiry_s: float) -> None:
+    def __init__(
+        self, watch: Watch, mechanism: Callable[[bytes], Mechanism], expiry_s: float, kind: bytes = ROUTER
+    ) -> None:
+        self._kind = kind
         self.received: list[Frames] = []
         self.gone: list[bytes] = []
         self._mechanism = mechanism
@@ -71,6 +77,19 @@ class Router:
             if peer is None or not peer.put(message):
                 missed.append(message)
         return missed
+
+    def send_to(self, identity: bytes, messages: list[Frames]) -> int | None:
+        """Have those sent to one peer, in order, as far as it takes them: how many. None: it is not here."""
+        peer = self._peers.get(identity)
+        if peer is None:
+            return None
+        for place, message in enumerate(messages):
+            if not peer.put(message):
+                return place
+        return len(messages)
+
+    def connection(self, identity: bytes) -> Connection | None:
+        return self._peers.get(identity)
 
     def flush(self) -> None:
         """What was `send` leaves."""
@@ -146,10 +165,10 @@ class Router:
         except OSError:  # it has gone already
             sock.close()
             return
-        mechanism = Null() if sock.family == socket.AF_UNIX else self._mechanism()
+        mechanism = Null(self._kind) if sock.family == socket.AF_UNIX else self._mechanism(self._kind)
         connection = Connection(
             sock,
-            Session(mechanism),
+            Session(mechanism, self._kind),
             self._watch,
             self.received,
             self._touched,
@@ -180,6 +199,8 @@ class Router:
         self._greeting.pop(connection, None)
         identity = wish if wish and wish not in self._peers else self._next()
         self._peers[identity] = connection
+        if self._kind == SUB:
+            connection.put([identity, ALL])
         return identity
 
     def _next(self) -> bytes:

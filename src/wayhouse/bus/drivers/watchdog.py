@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import zmq
-
 from wayhouse.runtime import systemd
 
 
@@ -18,12 +16,6 @@ class Watchdog:
         limit_s = systemd.watchdog_s(env)
         self._every_s = None if limit_s is None else limit_s / 2
         self._at = now
-
-    def sockets(self) -> list[zmq.Socket[bytes]]:
-        return []
-
-    def readable(self, source: zmq.Socket[bytes], now: float) -> None:
-        """There is nothing to read."""
 
     def tick(self, now: float) -> None:
         if self._every_s is not None and now >= self._at:

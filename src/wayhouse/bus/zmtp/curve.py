@@ -13,8 +13,8 @@ from nacl.exceptions import CryptoError
 
 from wayhouse.bus.model import MalformedError
 from wayhouse.bus.zmtp import commands
-from wayhouse.bus.zmtp.commands import COMMAND, MORE, build, build_properties
-from wayhouse.bus.zmtp.mechanisms import OURS, Credentials, RefusedError
+from wayhouse.bus.zmtp.commands import COMMAND, MORE, build
+from wayhouse.bus.zmtp.mechanisms import Credentials, RefusedError, ours
 
 VERSION = b"\1\0"
 HELLO_SIZE, COOKIE_SIZE, KEY_SIZE, VOUCH_SIZE = 194, 96, 32, 96
@@ -28,7 +28,8 @@ class Curve:
 
     name, as_server = b"CURVE", True
 
-    def __init__(self, credentials: Credentials, secret_key: bytes) -> None:
+    def __init__(self, kind: bytes, credentials: Credentials, secret_key: bytes) -> None:
+        self._kind = kind
         self.properties: dict[bytes, bytes] | None = None
         self.wrapping: CurveWrapping | None = None
         self.key = b""
@@ -81,7 +82,7 @@ class Curve:
         properties = commands.parse_properties(rest)
         self.key, self.wrapping = key, CurveWrapping(between, int.from_bytes(nonce, "big"))
         self.properties = properties
-        return build(commands.READY, self.wrapping.seal_ready(build_properties(OURS)))
+        return build(commands.READY, self.wrapping.seal_ready(ours(self._kind)))
 
     def _vouched(self, key: bytes, vouch: bytes) -> None:
         """Raises `CryptoError`, and `RefusedError` when the key's owner vouches for another connection."""

@@ -11,7 +11,10 @@ from wayhouse.bus.model import MalformedError
 from wayhouse.bus.zmtp import commands
 from wayhouse.bus.zmtp.commands import build, build_properties, parse_properties
 
-OURS = {b"Socket-Type": b"ROUTER", b"Identity": b""}
+
+def ours(kind: bytes) -> bytes:
+    """The properties of our side, a socket of this kind."""
+    return build_properties({b"Socket-Type": kind, b"Identity": b""})
 
 
 class Credentials(Protocol):
@@ -75,11 +78,12 @@ class Null:
     key = b""
     wrapping = None
 
-    def __init__(self) -> None:
+    def __init__(self, kind: bytes) -> None:
+        self._kind = kind
         self.properties: dict[bytes, bytes] | None = None
 
     def begin(self) -> bytes:
-        return build(commands.READY, build_properties(OURS))
+        return build(commands.READY, ours(self._kind))
 
     def receive(self, command: bytes) -> bytes:
         name, data = commands.parse(command)
@@ -96,7 +100,8 @@ class Plain:
     key = b""
     wrapping = None
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, kind: bytes, credentials: Credentials) -> None:
+        self._kind = kind
         self.properties: dict[bytes, bytes] | None = None
         self._credentials = credentials
         self._is_known = False
@@ -111,7 +116,7 @@ class Plain:
             return build(commands.WELCOME)
         if name == commands.INITIATE and self._is_known:
             self.properties = parse_properties(data)
-            return build(commands.READY, build_properties(OURS))
+            return build(commands.READY, ours(self._kind))
         raise MalformedError("HELLO, then INITIATE are expected here.")
 
     def _check(self, data: bytes) -> None:

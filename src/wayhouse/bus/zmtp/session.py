@@ -18,16 +18,24 @@ VERSION = b"\3"
 GREETING_SIZE, VERSION_SIZE = 64, 11
 MAX_COMMAND = 8192
 MAX_IDENTITY = 255
-ALLOWED = frozenset({b"REQ", b"DEALER", b"ROUTER"})
-ALLOWED_OLD = frozenset({3, 5, 6})
-"""The same by their numbers in ZMTP 2."""
-ROUTER_OLD = b"\6"
+ROUTER, XPUB, PULL, SUB = b"ROUTER", b"XPUB", b"PULL", b"SUB"
+ALLOWED = {
+    ROUTER: frozenset({b"REQ", b"DEALER", b"ROUTER"}),
+    XPUB: frozenset({b"SUB", b"XSUB"}),
+    PULL: frozenset({b"PUSH"}),
+    SUB: frozenset({b"PUB", b"XPUB"}),
+}
+"""Whom our sockets speak to."""
+OLD = (b"PAIR", b"PUB", b"SUB", b"REQ", b"REP", b"DEALER", b"ROUTER", b"PULL", b"PUSH", b"XPUB", b"XSUB")
+"""Kinds of sockets by their numbers in ZMTP 2."""
 
 
 class Session:
-    """`identity` is what the peer wants to be called, empty for any; `is_old` says that it speaks ZMTP 2, which has no commands."""
+    """`kind` is that of our socket. `identity` is what the peer wants to be called, empty for any; `is_old` says that it speaks ZMTP 2, which has no
+    commands."""
 
-    def __init__(self, mechanism: Mechanism) -> None:
+    def __init__(self, mechanism: Mechanism, kind: bytes = ROUTER) -> None:
+        self._kind = kind
         self.mechanism = mechanism
         self.is_open = self.is_old = False
         self.identity = b""
@@ -69,7 +77,7 @@ class Session:
         else:
             if self.mechanism.name != b"NULL":
                 raise RefusedError("it speaks ZMTP 2, which knows no keys")
-            self._out.append(ROUTER_OLD + b"\0\0")
+            self._out.append(bytes([OLD.index(self._kind)]) + b"\0\0")
             self._step = self._old
         return True
 
@@ -112,9 +120,9 @@ class Session:
                 self._out.append(commands.frame(error.answer))
             raise
         properties = self.mechanism.properties
-        if properties is not None and properties.get(b"socket-type", b"") not in ALLOWED:
+        if properties is not None and properties.get(b"socket-type", b"") not in ALLOWED[self._kind]:
             self._out.append(commands.frame(commands.build_error(b"Invalid socket type")))
-            raise RefusedError("its socket is not one that speaks to a ROUTER")
+            raise RefusedError(f"its socket is not one that speaks to a {self._kind.decode()}")
         if answer:
             self._out.append(commands.frame(answer))
         if properties is not None:
@@ -124,8 +132,9 @@ class Session:
         """[signature][version][socket type 1][flags 0][size 1][identity]."""
         if len(self._buffer) < 14 or len(self._buffer) < 14 + self._buffer[13]:
             return False
-        if self._buffer[11] not in ALLOWED_OLD or self._buffer[12]:
-            raise RefusedError("its socket is not one that speaks to a ROUTER")
+        kind = OLD[self._buffer[11]] if self._buffer[11] < len(OLD) else b""
+        if kind not in ALLOWED[self._kind] or self._buffer[12]:
+            raise RefusedError(f"its socket is not one that speaks to a {self._kind.decode()}")
         end = 14 + self._buffer[13]
         identity = bytes(self._buffer[14:end])
         del self._buffer[:end]

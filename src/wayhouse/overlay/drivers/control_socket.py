@@ -18,12 +18,15 @@ from wayhouse.base.errors import OutsideError, WayhouseError
 from wayhouse.overlay import node_views, notifications
 from wayhouse.overlay.drivers.socket_owner import SocketOwners
 from wayhouse.overlay.ethernet import ethernet_frame
+from wayhouse.overlay.legacy import frames
 from wayhouse.overlay.model import BadControlError
 from wayhouse.overlay.node import Node
 from wayhouse.overlay.notifications import Message, Notification, Refusal
+from wayhouse.overlay.ports import FrameTunnel
 from wayhouse.overlay.requests import Requests
 from wayhouse.overlay.tincan import (
     NO_UID,
+    PACKET,
     ControlDatagram,
     Generation,
     PacketDatagram,
@@ -101,11 +104,14 @@ class ControlSocket:
         self._send(place, generation, told)
 
     def _hear(self, fact: Fact) -> None:
-        """A packet that no peer may get goes to the controller, as an Ethernet frame behind this node's uid and that of nobody."""
+        """A packet that no peer may get goes to the controller, as an Ethernet frame behind this node's uid and that of nobody; what a peer's
+        controller sent to ours, behind the peer's."""
         if isinstance(fact, Unroutable) and self._callback is not None and self._node.uid:
             place, generation = self._callback
-            frame = ethernet_frame(self._node.uid, fact.packet)
-            self._put(place, frame_packet(generation, self._node.uid, NO_UID, frame))
+            frame = fact.frame or ethernet_frame(self._node.uid, fact.packet)
+            kind = frames.icc_kind(frame) if fact.source else None
+            source = fact.source or self._node.uid
+            self._put(place, frame_packet(generation, source, NO_UID, frame, kind or PACKET))
 
     def _bind(self, family: int, address: str, port: int) -> int:
         try:
@@ -187,7 +193,8 @@ class ControlSocket:
 
     def _do(self, place: Place, datagram: ControlDatagram | PacketDatagram) -> None:
         if isinstance(datagram, PacketDatagram):
-            raise BadControlError("Packets of controllers are not put into the interface here.")
+            self._pass_on(datagram)
+            return
         request, generation = parse_request(datagram), datagram.generation
         log.debug("control: %r", request)
         if isinstance(request, SetCallback):
@@ -196,6 +203,21 @@ class ControlSocket:
             self._send(place, generation, reply)
             if self._callback is not None and place == self._callback[0]:
                 self._knows_state = self._knows_state or isinstance(reply, notifications.LocalState)
+
+    def _pass_on(self, datagram: PacketDatagram) -> None:
+        tunnel = self._node.tunnel if self._node.uid else None
+        if not isinstance(tunnel, FrameTunnel):
+            raise BadControlError(
+                "Packets of controllers are not put into the interface here; a node with --legacy takes them."
+            )
+        if datagram.kind == PACKET:
+            tunnel.put_frame(datagram.source, datagram.frame)
+        elif frames.icc_kind(datagram.frame) == datagram.kind:
+            tunnel.send_frame(datagram.destination, datagram.frame)
+        else:
+            raise BadControlError(
+                "A frame for another controller has its Ethernet address, 00:69:70:6f:70:03 or 04."
+            )
 
     def _call_back(self, place: Place, request: SetCallback, generation: Generation) -> None:
         address = place[0] if request.is_senders else request.ip

@@ -1,4 +1,4 @@
-"""Opens the door: listens at this gateway's address in each overlay that something is shared in, and passes connections for shared apps on.
+"""Opens the door: listens at this gateway's addresses, IPv4 and IPv6, in each overlay that something is shared in, and passes connections for shared apps on.
 
 Run by the gateway beside the devices. Rules: a socket belongs to the overlay's interface (SO_BINDTODEVICE) and ends with it, so no other network can pretend
 to be a peer; who connects is the peer whose tunnel has the address, or nobody; nothing listens while nothing is shared.
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import functools
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import msgspec
 
@@ -38,8 +41,8 @@ MOST_OF_ONE, MOST = 16, 256
 """Connections of one peer, and of all."""
 GIVE_UP_MS = 15_000
 BACKLOG = 32
-IP_FREEBIND = 15
-"""`linux/in.h`: the address may come a moment after the interface."""
+IP_FREEBIND, IPV6_FREEBIND = 15, 78
+"""`linux/in.h` and `linux/in6.h`: the address may come a moment after the interface."""
 Serve = Callable[["Place", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -104,26 +107,27 @@ class Door:
             try:
                 self._open[place] = await self._listen(place)
             except OSError as error:
-                if place not in self._told:
+                if place not in self._told and error.errno != errno.EAFNOSUPPORT:
                     log.warning(
-                        "overlay %s: peers cannot reach %s:%d: %s",
+                        "overlay %s: peers cannot reach port %d of %s: %s",
                         place.overlay,
-                        place.address,
                         place.port,
+                        place.address,
                         error,
                     )
                 self._told.add(place)
 
-    def ports(self) -> list[int]:
-        """Where it listens now."""
-        return sorted(one.sockets[0].getsockname()[1] for one in self._open.values())
+    def ports(self, family: int | None = None) -> list[int]:
+        """Where it listens now, at addresses of IPv4 and IPv6 or of one family."""
+        sockets = (one.sockets[0] for one in self._open.values())
+        return sorted(one.getsockname()[1] for one in sockets if family in {None, one.family})
 
     # ---- inside
 
     def _places(self, name: str) -> Iterator[Place]:
         given = self._overlays.shares(name)
         one = self._overlays.state(name).overlay
-        if not given or not one.ip4:
+        if not given:
             return
         index = _index(one.interface)
         if one.interface and not index:
@@ -132,7 +136,8 @@ class Door:
         if any(share.good is not Good.APP for share in given):
             ports.add(self._port)
         for port in ports:
-            yield Place(name, one.ip4, port, one.interface, index)
+            for address in filter(None, (one.ip4, one.ip6)):
+                yield Place(name, address, port, one.interface, index)
 
     async def _listen(self, place: Place) -> asyncio.Server:
         sock = _listening(place)
@@ -215,19 +220,37 @@ class Door:
 
 
 def visitor_at(state: OverlayState, address: str) -> Visitor | None:
-    """Whose tunnel has this address; None if nobody's that is online."""
+    """Whose tunnel has this address, however it is written; None if nobody's that is online."""
+    asked = _read(address)
     for one in state.links:
-        if one.status is LinkStatus.ONLINE and address in {one.ip4, one.ip6} - {""}:
+        if (
+            one.status is LinkStatus.ONLINE
+            and asked is not None
+            and asked in {_read(one.ip4), _read(one.ip6)}
+        ):
             return Visitor(overlay=state.overlay.name, uid=one.uid, name=one.name, tags=frozenset(one.tags))
     return None
 
 
+@functools.lru_cache(maxsize=8192)  # it is asked for each word that a peer says
+def _read(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None
+
+
 def _listening(place: Place) -> socket.socket:
     """Raises `OSError`."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
+        else:
+            sock.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         if place.interface:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, place.interface.encode())
         sock.bind((place.address, place.port))

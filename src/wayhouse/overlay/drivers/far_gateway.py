@@ -166,7 +166,8 @@ class FarGateway:
 
     async def _connected(self) -> socket.socket:
         """Raises `OSError`."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             if self._interface:

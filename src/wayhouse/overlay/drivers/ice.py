@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -43,8 +42,8 @@ _PROBE_S = 1.0
 
 
 class IcePath:
-    """See `ports.Path`. `credentials` are our ICE username and password when they are not random: `("ufrag", "pwd")` for a tincan of old. `tls` is
-    for relays whose certificates are not publicly signed. With `watch` it restarts by itself when addresses change."""
+    """See `ports.Path`. `credentials` are our ICE username and password when they are not random: `("ufrag", "pwd")` for a tincan of old.
+    With `watch` it restarts by itself when addresses change."""
 
     def __init__(
         self,
@@ -54,7 +53,6 @@ class IcePath:
         is_controlling: bool,
         credentials: tuple[str, str] | None = None,
         watch: AddressWatch | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._tasks = tasks
@@ -65,7 +63,7 @@ class IcePath:
         self._agent = Agent(is_controlling=is_controlling, username=name, password=word, policy=policy)
         self._offer = Offer(name, word, policy)
         self._mappings = Mappings()
-        self._relays = Relays(self, tasks, tls)
+        self._relays = Relays(self, tasks, settings.relay_ca)
         self._sockets = UdpSockets(self._take, self._pump)
         self._events: PathEvents | None = None
         self._timer: asyncio.TimerHandle | None = None

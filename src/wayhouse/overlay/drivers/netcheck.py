@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 
 from wayhouse.base.tasks import Tasks
 from wayhouse.overlay.drivers.addresses import local_addresses
@@ -32,15 +31,15 @@ _RELAY_LIMIT_S = 4.0
 _FAMILIES = {IPV4: socket.AF_INET, FILTER: socket.AF_INET, IPV6: socket.AF_INET6}
 
 
-async def check_net(settings: PathSettings, *, tls: ssl.SSLContext | None = None) -> NetReport:
-    """What the machine can expect of its paths. `tls` is for relays whose certificates are not publicly signed."""
+async def check_net(settings: PathSettings) -> NetReport:
+    """What the machine can expect of its paths."""
     stun_servers = [(name, host) for name, port in settings.stun for host in await resolve(name, port)]
     turn_servers = [
         (server, host) for server in settings.turn for host in await resolve(server.host, server.port)
     ]
     unknown = [name for name, _ in settings.stun if all(name != known for known, _ in stun_servers)]
     async with Tasks() as tasks:
-        probes = [_RelayProbe(server, host, tasks, tls) for server, host in turn_servers]
+        probes = [_RelayProbe(server, host, tasks, settings.relay_ca) for server, host in turn_servers]
         for probe in probes:
             probe.start()
         asker = _Asker([(_base_of(host), host) for _, host in stun_servers])
@@ -145,10 +144,10 @@ class _Asker:
 class _RelayProbe:
     """One allocation at one server, and how long it took; it is a `RelayUser`."""
 
-    def __init__(self, server: TurnServer, host: Host, tasks: Tasks, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, server: TurnServer, host: Host, tasks: Tasks, authority: str) -> None:
         self._server, self._host = server, host
         self._loop = asyncio.get_running_loop()
-        self._relays = Relays(self, tasks, tls)
+        self._relays = Relays(self, tasks, authority)
         self._sock: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._done = asyncio.Event()

@@ -23,6 +23,15 @@ def networks() -> Iterator[tuple[str, str]]:
                     yield interface, str(found)
 
 
+def others() -> dict[str, str]:
+    """All but those of our overlays, in CIDR form, each with what it is."""
+    return {
+        text: f"the network of {interface}"
+        for interface, text in networks()
+        if not interface.startswith(OURS) and ip_network(text).prefixlen
+    }
+
+
 def overlapping(network: IPv4Network) -> str:
     """A network of this machine, other than of our overlays, that has addresses of `network`; "" if there is none."""
     for interface, text in networks():

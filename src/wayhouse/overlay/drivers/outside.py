@@ -55,6 +55,24 @@ class RealOutside:
 
         return EngineTunnel(interface, private_key, clock=self.clock)
 
+    def old_tunnel(self, interface: str | None, private_key: bytes) -> Tunnel:
+        """Of a node that speaks as old ones do."""
+        from wayhouse.overlay.drivers.tap_tunnel import open_tap
+
+        return open_tap(interface, private_key, clock=self.clock)
+
+    def old_path(self, peer: str, settings: PathSettings, *, is_controlling: bool) -> Path:
+        """With the name and password that all old nodes have."""
+        from wayhouse.overlay.drivers.ice import IcePath
+
+        return IcePath(
+            settings,
+            self._tasks,
+            is_controlling=is_controlling,
+            credentials=("ufrag", "pwd"),
+            watch=self._watched(),
+        )
+
     def path(self, peer: str, settings: PathSettings, *, is_controlling: bool) -> Path:
         from wayhouse.overlay.drivers.ice import IcePath
 

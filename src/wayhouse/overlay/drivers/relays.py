@@ -10,11 +10,11 @@ import asyncio
 import dataclasses
 import ipaddress
 import socket
-import ssl
 from collections import deque
 from typing import Protocol
 
 from wayhouse.base.tasks import Tasks
+from wayhouse.overlay import relay_authority
 from wayhouse.overlay.ice import channel, stun
 from wayhouse.overlay.ice.stun import BadStunError, Host, Message
 from wayhouse.overlay.ice.turn import Allocated, Allocation, Gone, Refused, Relayed
@@ -85,12 +85,12 @@ class Relay:
 
 
 class Relays:
-    """`has_ipv6` says whether there is a UDP socket for IPv6 servers. Feed `hear`, `unwrap` and `tick`."""
+    """`authority` signs certificates of relays besides those whom this machine trusts (PEM). Feed `hear`, `unwrap` and `tick`."""
 
-    def __init__(self, user: RelayUser, tasks: Tasks, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, user: RelayUser, tasks: Tasks, authority: str = "") -> None:
         self._user = user
         self._tasks = tasks
-        self._tls = tls
+        self._authority = authority
         self._loop = asyncio.get_running_loop()
         self._relays: list[Relay] = []
         self._begun_at: float | None = None
@@ -348,7 +348,7 @@ class Relays:
             await self._read(relay, reader)
             self._end(relay, allocation, "the relay closed the connection")
         except (OSError, TimeoutError, ValueError, BadStunError) as error:
-            self._end(relay, allocation, str(error) or "the relay cannot be reached")
+            self._end(relay, allocation, relay_authority.explain(error))
         finally:
             if writer is not None:
                 writer.close()
@@ -361,7 +361,7 @@ class Relays:
     async def _connect(self, relay: Relay) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         tls = None
         if relay.server.transport == "tls":
-            tls = self._tls or await asyncio.to_thread(ssl.create_default_context)
+            tls = await asyncio.to_thread(relay_authority.tls_context, self._authority)
         name = relay.server.host if tls is not None else None
         reader, writer = await asyncio.open_connection(*relay.address, ssl=tls, server_hostname=name)
         sock = writer.get_extra_info("socket")

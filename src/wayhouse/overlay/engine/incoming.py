@@ -43,7 +43,7 @@ _TRAIN_BYTES = 1 << 15
 Other = Callable[[bytes, Address], None]
 
 
-class _Train:
+class Train:
     """Authentic datagrams of one keypair that came one way, None for one that is no socket. `is_data`: not only keepalives."""
 
     __slots__ = ("is_data", "keypair", "way")
@@ -55,13 +55,14 @@ class _Train:
 
 class Incoming:
     """`dropped` counts by one word; `placed` are the public keys of peers whose endpoint was set by the owner of the tunnel; `translations`
-    are the addresses (source, destination) that IPv4 packets of a peer get."""
+    are the addresses (source, destination) that IPv4 packets of a peer get; `has_uso`: the TUN takes UDP uncut."""
 
     def __init__(self, device: Device, ways: Ways, dropped: Counter[str]) -> None:
         self._device, self._ways, self._dropped = device, ways, dropped
         self._memory = bytearray(2 * _LARGEST)
         self._view = memoryview(self._memory)
         self.fd = -1
+        self.has_uso = False
         self.placed: set[bytes] = set()
         self.translations: dict[Peer, tuple[bytes, bytes]] = {}
         self.set_mtu(1280)
@@ -76,7 +77,7 @@ class Incoming:
     def _start(self) -> None:
         self._lengths: list[int] = []
         self._owners: list[Peer] = []
-        self._trains: dict[tuple[Keypair, UdpWay | None], _Train] = {}
+        self._trains: dict[tuple[Keypair, UdpWay | None], Train] = {}
 
     def turn(self, sock: socket.socket, other: Other, now: float) -> None:
         """Read what there is, at most a turn's worth. Raises `OSError` with EBADFD if the TUN is gone.
@@ -93,7 +94,7 @@ class Incoming:
                 datagrams += 1
                 continue
             if held and (address != whence or held % size or each > size or (each < size and count > each)):
-                self._sort(sock, whence, held, size, other, now)
+                self._sort(sock, whence, (0, held, size), other, now)
                 view[:count] = bytes(view[held : held + count])
                 held = 0
             if not held:
@@ -101,52 +102,64 @@ class Incoming:
             held += count
             datagrams += -(-count // each) if each else 1
             if held >= _TRAIN_BYTES or held >= udp_batch.MOST_SEGMENTS * size:
-                self._sort(sock, whence, held, size, other, now)
+                self._sort(sock, whence, (0, held, size), other, now)
                 held = 0
                 if len(self._lengths) >= ENOUGH:
                     self.finish(now)
         if held:
-            self._sort(sock, whence, held, size, other, now)
+            self._sort(sock, whence, (0, held, size), other, now)
         self.finish(now)
 
     def _sort(
-        self, sock: socket.socket, address: Address | None, count: int, size: int, other: Other, now: float
+        self,
+        sock: socket.socket,
+        address: Address | None,
+        what: tuple[int, int, int],
+        other: Other,
+        now: float,
     ) -> None:
-        """`count` bytes of datagrams of `size` bytes, the last one perhaps shorter."""
+        """`what` are where datagrams begin, their bytes, and the bytes of each but for a shorter last one."""
+        begin, count, size = what
         if address is None:
             return
         if count > size:
             number = -(-count // size)
             last = count - (number - 1) * size
-            if self._train(sock, address, (number, size, last), now):
+            if self._train(sock, address, begin, (number, size, last), now):
                 return
-            for begin in range(0, count, size):
-                self._single(sock, address, begin, min(size, count - begin), other, now)
+            for at in range(begin, begin + count, size):
+                self._single(sock, address, at, min(size, begin + count - at), other, now)
         elif count:
-            self._single(sock, address, 0, count, other, now)
+            self._single(sock, address, begin, count, other, now)
 
     def _train(
-        self, sock: socket.socket, address: Address, lengths: tuple[int, int, int], now: float
+        self, sock: socket.socket, address: Address, begin: int, lengths: tuple[int, int, int], now: float
     ) -> bool:
         """Many data messages of one session that came together. False, and nothing was done, if they are not that."""
         number, size, last = lengths
-        view, unsealer = self._view, self._unsealer
-        if view[:4] == DATA:
-            if last < OVERHEAD or not unsealer.is_uniform(0, 8, size, number):
+        view = self._view
+        if view[begin : begin + 4] == DATA:
+            if last < OVERHEAD or not self._alike(begin, size, number, 8):
                 return False
-            self._data(self._ways.find(sock, address), 0, size, lengths, now)
+            self._data(self._ways.find(sock, address), begin, size, lengths, now)
             return True
-        if (sock, address) not in self._ways.relays or view[4:8] != DATA:
+        at = begin + channel_data.PREFIX_SIZE
+        if (sock, address) not in self._ways.relays or view[at : at + 4] != DATA:
             return False
-        found = channel_data.parse(view[:size])
-        found_last = channel_data.parse(view[(number - 1) * size : (number - 1) * size + last])
+        end = begin + (number - 1) * size
+        found = channel_data.parse(view[begin : begin + size])
+        found_last = channel_data.parse(view[end : end + last])
         if found is None or found_last is None or found[0] != found_last[0] or found_last[1] < OVERHEAD:
             return False
-        if not unsealer.is_uniform(4, 12, size, number) or not unsealer.is_uniform(0, 4, size, number - 1):
+        if not self._alike(at, size, number, 8) or not self._alike(begin, size, number - 1, 4):
             return False
         way = self._ways.find(sock, address, found[0])
-        self._data(way, channel_data.PREFIX_SIZE, size, (number, found[1], found_last[1]), now)
+        self._data(way, at, size, (number, found[1], found_last[1]), now)
         return True
+
+    def _alike(self, at: int, stride: int, number: int, length: int) -> bool:
+        """Whether the `length` bytes at `at` are the same every `stride` bytes, `number` times."""
+        return self._unsealer.is_uniform(at, stride, number, length)
 
     def _single(
         self, sock: socket.socket, address: Address, begin: int, length: int, other: Other, now: float
@@ -193,7 +206,7 @@ class Incoming:
             done = [max(length, 0) for length in done]
         train = self._trains.get((keypair, way))
         if train is None:
-            train = self._trains[keypair, way] = _Train(keypair, way)
+            train = self._trains[keypair, way] = Train(keypair, way)
         if max(done):
             train.is_data = True
         peer = keypair.peer
@@ -258,7 +271,7 @@ class Incoming:
         for parcel in good:
             self._write(parcel.buffers)
 
-    def _heard(self, train: _Train, totals: dict[Peer, list[int]], now: float) -> None:
+    def _heard(self, train: Train, totals: dict[Peer, list[int]], now: float) -> None:
         peer, way = train.keypair.peer, train.way
         if way is not None and way is not peer.endpoint and self._may_roam(peer, way):
             peer.endpoint = way

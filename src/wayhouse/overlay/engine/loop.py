@@ -6,6 +6,7 @@ what happens is given to `tell` as it comes. A defect is logged and the loop goe
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import select
@@ -15,7 +16,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
+from wayhouse.overlay.engine.fast_incoming import FastIncoming
+from wayhouse.overlay.engine.fast_outgoing import FastOutgoing
 from wayhouse.overlay.engine.incoming import GONE, Incoming, Other
+from wayhouse.overlay.engine.native_part import Native, load
 from wayhouse.overlay.engine.outgoing import Outgoing
 from wayhouse.overlay.engine.ways import Way, Ways
 from wayhouse.overlay.wireguard.device import Device
@@ -30,6 +34,27 @@ _MOST_FAILURES = 20
 def now_s() -> float:
     """A clock that goes on while the machine sleeps, as keys must age then too."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@functools.cache
+def the_native() -> Native | None:
+    """The compiled part of this process, if there is one; told once."""
+    native = load()
+    log.info("packets are moved by the %s", "twin in Python" if native is None else "compiled engine")
+    return native
+
+
+def movers(
+    device: Device,
+    ways: Ways,
+    unroutable: Callable[[bytes], None],
+    dropped: Counter[str],
+    native: Native | None,
+) -> tuple[Outgoing, Incoming]:
+    """With the compiled part, or the pure twin."""
+    if native is None:
+        return Outgoing(device, unroutable, dropped), Incoming(device, ways, dropped)
+    return FastOutgoing(device, unroutable, dropped, native), FastIncoming(device, ways, dropped, native)
 
 
 class Loop:
@@ -48,8 +73,7 @@ class Loop:
         self.device = device
         self.ways = Ways()
         self.dropped: Counter[str] = Counter()
-        self.outgoing = Outgoing(device, unroutable, self.dropped)
-        self.incoming = Incoming(device, self.ways, self.dropped)
+        self.outgoing, self.incoming = movers(device, self.ways, unroutable, self.dropped, the_native())
         self._tell, self._reopen, self._wall = tell, reopen, wall
         self._fd = self.incoming.fd = fd
         self._sockets: dict[int, tuple[socket.socket, Other]] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from wayhouse.overlay.engine import checksums, segment
@@ -87,21 +87,23 @@ class Outgoing:
     def _route(self, packet: memoryview) -> Peer | None:
         """The peer of the packet's destination."""
         if len(packet) >= 20 and packet[0] >> 4 == 4:
-            destination = bytes(packet[16:20])
-            is_for_many = destination[0] >= 0xE0 or destination in self.broadcasts
-        elif len(packet) >= 40 and packet[0] >> 4 == 6:
-            destination = bytes(packet[24:40])
-            is_for_many = destination[0] == 0xFF
-        else:
-            self._count("malformed")
-            return None
-        if is_for_many:
-            self._count("multicast")
+            return self._peer_of(bytes(packet[16:20]), [packet])
+        if len(packet) >= 40 and packet[0] >> 4 == 6:
+            return self._peer_of(bytes(packet[24:40]), [packet])
+        self._count("malformed")
+        return None
+
+    def _peer_of(self, destination: bytes, packets: Sequence[memoryview]) -> Peer | None:
+        """Of 4 or 16 bytes; if it has none, that is counted and told of each of `packets`."""
+        first = destination[0]
+        if (first >= 0xE0 or destination in self.broadcasts) if len(destination) == 4 else first == 0xFF:
+            self._count("multicast", len(packets))
             return None
         peer = self._device.routes[destination]
         if peer is None:
-            self._count("unroutable")
-            self._unroutable(bytes(packet))
+            self._count("unroutable", len(packets))
+            for packet in packets:
+                self._unroutable(bytes(packet))
         return peer
 
     def _padded(self, length: int) -> int:

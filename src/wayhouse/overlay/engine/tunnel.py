@@ -63,6 +63,7 @@ class EngineTunnel:
             reopen=self._reopen,
             wall=(clock or SystemClock()).wall,
         )
+        self._loop.incoming.has_uso = self._tun.has_uso
         self.public_key = device.public_key
 
     def __repr__(self) -> str:
@@ -236,6 +237,7 @@ class EngineTunnel:
     def _reopen(self) -> int | None:
         if not self._tun.reopen():
             return None
+        self._loop.incoming.has_uso = self._tun.has_uso
         try:
             self._tun.configure(self._addresses, self._tun.mtu)
         except WayhouseError as error:

@@ -31,9 +31,9 @@ class Unsealer:
         self._rows = rows
         self._shapes: dict[tuple[int, int], list[memoryview]] = {}
 
-    def is_uniform(self, begin: int, end: int, stride: int, count: int) -> bool:
-        """Whether `count` datagrams, `stride` bytes apart, are the same from their byte `begin` to `end`."""
-        heads = self._flat[: count * stride].reshape(count, stride)[:, begin:end]
+    def is_uniform(self, at: int, stride: int, count: int, length: int) -> bool:
+        """Whether the `length` bytes at `at` are the same every `stride` bytes, `count` times."""
+        heads = self._flat[at : at + count * stride].reshape(count, stride)[:, :length]
         return bool((heads[1:] == heads[0]).all())
 
     def unseal(

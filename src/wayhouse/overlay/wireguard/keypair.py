@@ -22,7 +22,7 @@ MOST_RETIRED = 4
 
 class Keypair:
     """`send_counter` is the counter of the next packet; whoever encrypts moves it on. `header` are the first 8 bytes of a data message.
-    No use after `expires`."""
+    No use after `expires`. The compiled engine keeps its own ciphers in `send_native` and `receive_native`; it makes them of the keys."""
 
     __slots__ = (
         "created",
@@ -32,9 +32,13 @@ class Keypair:
         "local_index",
         "peer",
         "receive_cipher",
+        "receive_key",
+        "receive_native",
         "remote_index",
         "send_cipher",
         "send_counter",
+        "send_key",
+        "send_native",
         "window",
     )
 
@@ -51,6 +55,9 @@ class Keypair:
         self.peer = peer
         self.send_cipher = keys.send_cipher
         self.receive_cipher = keys.receive_cipher
+        self.send_key, self.receive_key = keys.send_key, keys.receive_key
+        self.send_native: object | None = None
+        self.receive_native: object | None = None
         self.remote_index = keys.remote_index
         self.local_index = local_index
         self.header = head(DATA, keys.remote_index)

@@ -118,11 +118,12 @@ class Symmetric:
 
 
 class SessionKeys:
-    """What a handshake gave: the two transport ciphers."""
+    """What a handshake gave: the two transport ciphers, and their keys for who makes ciphers of its own."""
 
-    __slots__ = ("receive_cipher", "remote_index", "send_cipher")
+    __slots__ = ("receive_cipher", "receive_key", "remote_index", "send_cipher", "send_key")
 
     def __init__(self, send: bytes, receive: bytes, remote_index: int) -> None:
+        self.send_key, self.receive_key = send, receive
         self.send_cipher = ChaCha20Poly1305(send)
         self.receive_cipher = ChaCha20Poly1305(receive)
         self.remote_index = remote_index

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from wayhouse.access.policy import Right
-from wayhouse.base.errors import BadInputError, ConflictError, NotFoundError, UnavailableError
+from wayhouse.base.errors import WayhouseError
 from wayhouse.overlay import subnets
 from wayhouse.overlay.orders import Tuning
 from wayhouse.overlay.subnets import Standing, Subnet, Surroundings
 from wayhouse.overlay.views import OverlayState
 from wayhouse.portal.model import Answer, Page, Visit, overlay_path, redirect
+from wayhouse.portal.overlay_area import EXPECTED, OVERLAY, OverlayArea
 from wayhouse.portal.overlay_map import MOST, draw
 from wayhouse.portal.overlay_rows import PeerRow, peer_rows, row_of, summary
-from wayhouse.portal.pages.overlays import OVERLAY
-from wayhouse.portal.templates import Templates
-
-if TYPE_CHECKING:
-    from wayhouse.overlay.service import Overlays
 
 STANDINGS = {
     Standing.OFFERED: ("stopped", "Offered"),
@@ -43,11 +39,7 @@ class NetworkRow(msgspec.Struct, frozen=True):
         return self.subnet.standing is not Standing.OFFERED
 
 
-class OverlayPages:
-    def __init__(self, overlays: Overlays, templates: Templates) -> None:
-        self._overlays = overlays
-        self._templates = templates
-
+class OverlayPages(OverlayArea):
     def pages(self) -> list[Page]:
         see, change = Right.SEE_OVERLAYS, Right.CHANGE_OVERLAYS
         return [
@@ -67,39 +59,30 @@ class OverlayPages:
     async def networks(self, visit: Visit) -> Answer:
         """Use a network behind a peer, or use it no more."""
         name = visit.path["overlay"]
-        state, accepted = self._overlays.state(name), self._overlays.setup(name).accepted_subnets
+        state, setup = self._overlays.state(name), self._overlays.setup(name)
         uid, network = visit.field("uid"), visit.field("network")
         try:
             if visit.field("do") == "accept":
                 offers = {one.uid: one.offered_subnets for one in state.links}
-                changed = subnets.accept(uid, network, offers, accepted, Surroundings({}))
+                changed = subnets.accept(uid, network, offers, setup.accepted_subnets, Surroundings({}))
             else:
-                changed = subnets.take_back(uid, network, accepted)
-            await self._overlays.tune(name, Tuning(accepted_subnets=changed))
-        except (BadInputError, ConflictError, NotFoundError, UnavailableError) as error:
-            return self._page(visit, "overlay.html", error.message, error.status)
+                changed = subnets.take_back(uid, network, setup.accepted_subnets)
+            await self._overlays.tune(name, Tuning(accepted_subnets=changed, if_revision=setup.revision))
+        except EXPECTED as error:
+            return self._page(visit, "overlay.html", error)
         return redirect(back_of(visit, state))
 
     async def leave(self, visit: Visit) -> Answer:
         name = self._overlays.setup(visit.path["overlay"]).name
         if visit.field("sure") != "yes":
             text = "Its links end and its keys are forgotten: only a new invitation leads back."
-            return self._templates.page(
-                "sure_remove.html", visit, what=name, verb="Leave", text=text, back=overlay_path(name), here="overlay"
-            )  # fmt: skip
+            return self._sure(visit, name, "Leave", text, overlay_path(name))
         await self._overlays.leave(name)
         return redirect("/overlay?done=left")
 
-    def _page(self, visit: Visit, template: str, error: str = "", status: int = 200) -> Answer:
+    def _page(self, visit: Visit, template: str, error: WayhouseError | None = None) -> Answer:
         state = self._overlays.state(visit.path["overlay"])
-        return self._templates.page(
-            template,
-            visit,
-            status=status,
-            error=error,
-            done=visit.query.get("done", ""),
-            **self._facts(state),
-        )
+        return self._show(visit, template, error, **self._facts(state))
 
     def _facts(self, state: OverlayState) -> dict[str, Any]:
         view, peers = state.overlay, peer_rows(state.overlay.name, state.links)
@@ -126,7 +109,9 @@ def network_rows(found: tuple[Subnet, ...], peers: list[PeerRow]) -> list[Networ
 
 
 def back_of(visit: Visit, state: OverlayState) -> str:
-    """Where a form about a network was: on the peer's page, or on the overlay's."""
+    """Where a form about a network was: on the peer's page, on that of what is shared, or on the overlay's."""
     name, uid = state.overlay.name, visit.field("uid")
+    if visit.field("view") == "sharing":
+        return overlay_path(name, "/sharing?done=networks")
     is_peer = visit.field("view") == "peer" and any(one.uid == uid for one in state.links)
     return overlay_path(name, f"/peers/{uid}?done=networks" if is_peer else "?done=networks")

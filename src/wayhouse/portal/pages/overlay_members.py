@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wayhouse.access.policy import Right
-from wayhouse.base.errors import BadInputError, ForbiddenError, NotFoundError, UnavailableError, WayhouseError
+from wayhouse.base.errors import WayhouseError
 from wayhouse.overlay.orders import Code
 from wayhouse.portal import overlay_forms as forms
 from wayhouse.portal.model import Answer, Page, Visit, overlay_path, redirect
+from wayhouse.portal.overlay_area import EXPECTED, OVERLAY, OverlayArea
 from wayhouse.portal.overlay_rows import row_of
-from wayhouse.portal.pages.overlays import OVERLAY
-from wayhouse.portal.templates import Templates
-
-if TYPE_CHECKING:
-    from wayhouse.overlay.service import Overlays
 
 MEMBERS = OVERLAY + "/invitations"
-EXPECTED = (BadInputError, ForbiddenError, NotFoundError, UnavailableError)
 
 
-class OverlayMemberPages:
-    def __init__(self, overlays: Overlays, templates: Templates) -> None:
-        self._overlays = overlays
-        self._templates = templates
-
+class OverlayMemberPages(OverlayArea):
     def pages(self) -> list[Page]:
         change = Right.CHANGE_OVERLAYS
         return [
@@ -48,9 +37,7 @@ class OverlayMemberPages:
         back = overlay_path(name, "/invitations")
         if visit.field("sure") != "yes":
             text = "Nobody can join by it any more, and all who joined by it are members no more. This cannot be undone."
-            return self._templates.page(
-                "sure_remove.html", visit, what="the invitation", verb="Take back", text=text, back=back, here="overlay"
-            )  # fmt: skip
+            return self._sure(visit, "the invitation", "Take back", text, back)
         try:
             await self._overlays.revoke(name, invitation_id=id_)
         except EXPECTED as error:
@@ -60,16 +47,14 @@ class OverlayMemberPages:
     def _page(self, visit: Visit, error: WayhouseError | None = None, *, code: Code | None = None) -> Answer:
         name = visit.path["overlay"]
         view = self._overlays.state(name).overlay
-        return self._templates.page(
-            "overlay_invitations.html",
+        return self._show(
             visit,
-            status=error.status if error else 200,
+            "overlay_invitations.html",
+            error,
             row=row_of(view),
             may_invite=view.kind == "social" or self._overlays.setup(name).is_admin,
             issued=self._overlays.invitations(name),
             validities=forms.VALIDITIES,
             code=code,
             given={key: visit.field(key) if error else "" for key in ("tags", "note")},
-            error=error.message if error else "",
-            done=visit.query.get("done", ""),
         )

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wayhouse.access.policy import Right
 from wayhouse.base.errors import UnavailableError, WayhouseError
 from wayhouse.overlay.netcheck import NetReport
 from wayhouse.portal.model import Answer, Page, Visit
+from wayhouse.portal.overlay_area import OVERLAY, OverlayArea
 from wayhouse.portal.overlay_rows import FILTERS, MAPPINGS, NATS, row_of
-from wayhouse.portal.pages.overlays import OVERLAY
-from wayhouse.portal.templates import Templates
-
-if TYPE_CHECKING:
-    from wayhouse.overlay.service import Overlays
 
 NETCHECK = OVERLAY + "/netcheck"
 
 
-class OverlayNetcheckPages:
-    def __init__(self, overlays: Overlays, templates: Templates) -> None:
-        self._overlays = overlays
-        self._templates = templates
-
+class OverlayNetcheckPages(OverlayArea):
     def pages(self) -> list[Page]:
         change = Right.CHANGE_OVERLAYS
         return [
@@ -43,14 +33,13 @@ class OverlayNetcheckPages:
         self, visit: Visit, report: NetReport | None = None, error: WayhouseError | None = None
     ) -> Answer:
         view = self._overlays.state(visit.path["overlay"]).overlay
-        return self._templates.page(
-            "overlay_netcheck.html",
+        return self._show(
             visit,
-            status=error.status if error else 200,
+            "overlay_netcheck.html",
+            error,
             row=row_of(view),
             report=report,
             nats=NATS,
             mappings=MAPPINGS,
             filters=FILTERS,
-            error=error.message if error else "",
         )

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wayhouse.access.policy import Right
 from wayhouse.api.resources.overlays import one_link
-from wayhouse.base.errors import BadInputError, ForbiddenError, UnavailableError
+from wayhouse.base.errors import WayhouseError
 from wayhouse.overlay.model import PathPolicy
 from wayhouse.overlay.orders import Tuning
 from wayhouse.overlay.views import LinkView
 from wayhouse.portal import overlay_forms as forms
 from wayhouse.portal.model import Answer, Page, Visit, overlay_path, redirect
+from wayhouse.portal.overlay_area import EXPECTED, OVERLAY, OverlayArea
 from wayhouse.portal.overlay_rows import NATS, POLICIES, peer_row, peer_rows, row_of
 from wayhouse.portal.pages.overlay import network_rows
-from wayhouse.portal.pages.overlays import OVERLAY
-from wayhouse.portal.templates import Templates
-
-if TYPE_CHECKING:
-    from wayhouse.overlay.service import Overlays
 
 PEER = OVERLAY + "/peers/{peer}"
 PAIRS = 100
@@ -31,11 +25,7 @@ PAIR_STATES = {
 }
 
 
-class OverlayPeerPages:
-    def __init__(self, overlays: Overlays, templates: Templates) -> None:
-        self._overlays = overlays
-        self._templates = templates
-
+class OverlayPeerPages(OverlayArea):
     def pages(self) -> list[Page]:
         see, change = Right.SEE_OVERLAYS, Right.CHANGE_OVERLAYS
         return [
@@ -58,8 +48,8 @@ class OverlayPeerPages:
         try:
             wish = Tuning(peer_policies={link.uid: forms.peer_policy(visit)})
             await self._overlays.tune(name, wish)
-        except (BadInputError, UnavailableError) as error:
-            return self._page(visit, "overlay_peer.html", error.message, error.status)
+        except EXPECTED as error:
+            return self._page(visit, "overlay_peer.html", error)
         return redirect(overlay_path(name, f"/peers/{link.uid}?done=policy"))
 
     async def forget(self, visit: Visit) -> Answer:
@@ -69,7 +59,8 @@ class OverlayPeerPages:
                 "Its certificate is forgotten, and the next one that it shows is trusted. Do this only if you know why the peer has "
                 "another one, as after it was set up anew."
             )
-            return self._sure(visit, link, "Forget", text)
+            peer = peer_row(name, link)
+            return self._sure(visit, peer.label, "Forget", text, peer.path)
         await self._overlays.forget(name, link.uid)
         return redirect(overlay_path(name, "?done=forgotten"))
 
@@ -77,34 +68,27 @@ class OverlayPeerPages:
         name, link = visit.path["overlay"], self._link(visit)
         if visit.field("sure") != "yes":
             text = "It is a member no more: every gateway of the overlay ends its link to it as soon as it hears so. This cannot be undone."
-            return self._sure(visit, link, "Take back", text)
+            peer = peer_row(name, link)
+            return self._sure(visit, peer.label, "Take back", text, peer.path)
         try:
             await self._overlays.revoke(name, uid=link.uid)
-        except (BadInputError, ForbiddenError, UnavailableError) as error:
-            return self._page(visit, "overlay_peer.html", error.message, error.status)
+        except EXPECTED as error:
+            return self._page(visit, "overlay_peer.html", error)
         return redirect(overlay_path(name, "?done=revoked"))
 
     def _link(self, visit: Visit) -> LinkView:
         return one_link(self._overlays.links(visit.path["overlay"]), visit.path["peer"])
 
-    def _sure(self, visit: Visit, link: LinkView, verb: str, text: str) -> Answer:
-        peer = peer_row(visit.path["overlay"], link)
-        return self._templates.page(
-            "sure_remove.html", visit, what=peer.label, verb=verb, text=text, back=peer.path, here="overlay"
-        )
-
-    def _page(self, visit: Visit, template: str, error: str = "", status: int = 200) -> Answer:
+    def _page(self, visit: Visit, template: str, error: WayhouseError | None = None) -> Answer:
         name, link = visit.path["overlay"], self._link(visit)
         state = self._overlays.state(name)
         policies = self._overlays.setup(name).peer_policies
         own = tuple(one for one in state.subnets if one.uid == link.uid)
         chosen: PathPolicy | None = policies.get(link.uid)
-        return self._templates.page(
-            template,
+        return self._show(
             visit,
-            status=status,
-            error=error,
-            done=visit.query.get("done", ""),
+            template,
+            error,
             row=row_of(state.overlay),
             peer=peer_row(name, link),
             pairs=link.pairs[:PAIRS],

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wayhouse.access.policy import Right
-from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError, WayhouseError
+from wayhouse.base.errors import BadInputError, ConflictError, WayhouseError
 from wayhouse.overlay.orders import Tuning
 from wayhouse.overlay.policy import Rule
 from wayhouse.portal import overlay_forms as forms
 from wayhouse.portal.model import Answer, Page, Visit, overlay_path, redirect
+from wayhouse.portal.overlay_area import EXPECTED, OVERLAY, OverlayArea
 from wayhouse.portal.overlay_rows import row_of
 from wayhouse.portal.overlay_rules import choices, sentence, stamp
-from wayhouse.portal.pages.overlays import OVERLAY
-from wayhouse.portal.templates import Templates
-
-if TYPE_CHECKING:
-    from wayhouse.overlay.service import Overlays
 
 RULES = OVERLAY + "/rules"
-EXPECTED = (BadInputError, ConflictError, UnavailableError)
 GIVEN = ("from", "tag", "action", "protocol", "ports", "networks", "note", "place")
 
 
-class OverlayRulePages:
-    def __init__(self, overlays: Overlays, templates: Templates) -> None:
-        self._overlays = overlays
-        self._templates = templates
-
+class OverlayRulePages(OverlayArea):
     def pages(self) -> list[Page]:
         change = Right.CHANGE_OVERLAYS
         return [
@@ -43,10 +32,10 @@ class OverlayRulePages:
         """As the first or the last: the first that fits counts."""
         name = visit.path["overlay"]
         try:
-            rule, rules = forms.rule(visit), self._overlays.setup(name).rules
+            rule, setup = forms.rule(visit), self._overlays.setup(name)
             is_first = visit.field("place") == "first"
-            changed = (rule, *rules) if is_first else (*rules, rule)
-            await self._overlays.tune(name, Tuning(rules=changed))
+            changed = (rule, *setup.rules) if is_first else (*setup.rules, rule)
+            await self._overlays.tune(name, Tuning(rules=changed, if_revision=setup.revision))
         except EXPECTED as error:
             return self._page(visit, error)
         return redirect(overlay_path(name, "/rules?done=added"))
@@ -54,9 +43,11 @@ class OverlayRulePages:
     async def remove(self, visit: Visit) -> Answer:
         name = visit.path["overlay"]
         try:
-            rules = self._overlays.setup(name).rules
+            setup = self._overlays.setup(name)
+            rules = setup.rules
             place = _place(visit, rules)
-            await self._overlays.tune(name, Tuning(rules=rules[:place] + rules[place + 1 :]))
+            left = rules[:place] + rules[place + 1 :]
+            await self._overlays.tune(name, Tuning(rules=left, if_revision=setup.revision))
         except EXPECTED as error:
             return self._page(visit, error)
         return redirect(overlay_path(name, "/rules?done=removed"))
@@ -67,17 +58,15 @@ class OverlayRulePages:
         names = {one.uid: one.name for one in state.links}
         issued = [tag for one in self._overlays.invitations(name) for tag in one.tags]
         tags = [*issued, *(tag for one in state.links for tag in one.tags)]
-        return self._templates.page(
-            "overlay_rules.html",
+        return self._show(
             visit,
-            status=error.status if error else 200,
+            "overlay_rules.html",
+            error,
             row=row_of(state.overlay),
             rules=[(rule, sentence(rule, setup.uid, names)) for rule in setup.rules],
             stamp=stamp(setup.rules),
             choices=choices(names, tags),
             given={key: visit.field(key) for key in GIVEN},
-            error=error.message if error else "",
-            done=visit.query.get("done", ""),
         )
 
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wayhouse.access.policy import Right
-from wayhouse.base.errors import BadInputError, ConflictError, UnavailableError, WayhouseError
+from wayhouse.base.errors import WayhouseError
 from wayhouse.portal import overlay_forms as forms
 from wayhouse.portal.model import Answer, Page, Visit, overlay_path, redirect
+from wayhouse.portal.overlay_area import EXPECTED, OverlayArea
 from wayhouse.portal.overlay_rows import OverlayRow, home_line, row_of
-from wayhouse.portal.templates import Templates
 
 if TYPE_CHECKING:
     from wayhouse.overlay.service import Overlays
 
-OVERLAY = "/overlay/{overlay}"
-EXPECTED = (BadInputError, ConflictError, UnavailableError)
-"""What people can put right in the form that they see."""
 KEPT = (
     "name", "kind", "dns_name", "subnet", "stun", "jid", "host", "port", "tls", "pin", "friends", "turn_host", "turn_port",
     "turn_transport", "turn_user",
@@ -28,11 +25,7 @@ KEPT = (
 TICKS = ("is_on_lan", "invites")
 
 
-class OverlayListPages:
-    def __init__(self, overlays: Overlays, templates: Templates) -> None:
-        self._overlays = overlays
-        self._templates = templates
-
+class OverlayListPages(OverlayArea):
     def pages(self) -> list[Page]:
         see, change = Right.SEE_OVERLAYS, Right.CHANGE_OVERLAYS
         return [
@@ -77,20 +70,14 @@ class OverlayListPages:
         return redirect(overlay_path(view.name, "?done=joined"))
 
     def _list(self, visit: Visit, template: str) -> Answer:
-        return self._templates.page(
-            template,
-            visit,
-            rows=rows_of(self._overlays),
-            done=visit.query.get("done", ""),
-        )
+        return self._show(visit, template, rows=rows_of(self._overlays))
 
     def _form(self, visit: Visit, template: str, error: WayhouseError | None = None) -> Answer:
-        return self._templates.page(
-            template,
+        return self._show(
             visit,
-            status=error.status if error else 200,
+            template,
+            error,
             given=given(visit),
-            error=error.message if error else "",
             is_fresh=error is None,
             transports=forms.TRANSPORTS,
         )

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.parts.overlay_lab import AWAY, BARN, DIRECT, KITCHEN, RELAYED, SUBNET, overlay_lab
+from wayhouse.overlay.views import Received, ReceivedDevice
 
 NETWORKS = "/api/v1/overlay/networks"
 HOME = {"name": "home", "subnet": SUBNET}
@@ -83,6 +84,38 @@ async def test_who_may(tmp_path: Path) -> None:
             answer = await lab.ask(method, NETWORKS + path, {} if method == "POST" else None, who="user")
             assert answer.status == 403, (method, path)
         assert (await lab.ask("GET", NETWORKS, who="user")).status == 200
+
+
+async def test_of_two_who_change_it_at_once_the_second_is_told(tmp_path: Path) -> None:
+    async with overlay_lab(tmp_path) as lab:
+        await lab.ask("POST", NETWORKS, HOME)
+        setup = f"{NETWORKS}/home/setup"
+        seen = json.loads((await lab.ask("GET", setup)).body)["revision"]
+        mine, theirs = {"from": "any", "ports": ["22"]}, {"from": "any", "ports": ["80"]}
+        first = await lab.ask("PATCH", setup, {"rules": [mine], "if_revision": seen})
+        assert json.loads(first.body)["revision"] == seen + 1
+        second = await lab.ask("PATCH", setup, {"rules": [theirs], "if_revision": seen})
+        problem = json.loads(second.body)
+        assert (second.status, problem["type"], problem["revision"]) == (
+            409,
+            "urn:wayhouse:problem:overlay-revision",
+            seen + 1,
+        )
+        assert "Look at it again" in problem["detail"]
+        assert json.loads((await lab.ask("GET", setup)).body)["rules"][0]["ports"] == ["22"]
+        assert (await lab.ask("PATCH", setup, {"rules": [theirs]})).status == 200
+
+
+async def test_what_peers_share(tmp_path: Path) -> None:
+    async with overlay_lab(tmp_path) as lab:
+        await lab.ask("POST", NETWORKS, HOME)
+        lamp = ReceivedDevice(name="lamp", may="command", id="x", is_available=True)
+        lab.received["home"] = (
+            Received(uid=BARN, name="barn", address="10.213.0.8", devices=(lamp,), apps={80: "a"}),
+        )
+        (one,) = json.loads((await lab.ask("GET", f"{NETWORKS}/home/received", who="user")).body)
+        assert (one["name"], one["devices"][0]["name"], one["apps"]) == ("barn", "lamp", {"80": "a"})
+        assert (await lab.ask("GET", f"{NETWORKS}/nowhere/received")).status == 404
 
 
 async def test_live(tmp_path: Path) -> None:

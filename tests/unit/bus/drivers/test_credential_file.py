@@ -107,5 +107,4 @@ def test_it_begins_with_a_file_that_can_be_used(tmp_path: Path) -> None:
 
 
 def test_it_has_nothing_to_read_and_nothing_to_close(door: Door) -> None:
-    assert door.file.sockets() == []
     door.file.close(0.0)

@@ -65,7 +65,7 @@ class Peer:
 
 
 def joined(**wishes):
-    curve, peer = Curve(Book(), SERVER_SECRET), Peer(**wishes)
+    curve, peer = Curve(b"ROUTER", Book(), SERVER_SECRET), Peer(**wishes)
     curve.receive(peer.initiate(curve.receive(peer.hello())))
     return curve, peer
 
@@ -101,13 +101,17 @@ def test_one_who_knows_another_server_key_is_refused():
 
 
 def test_a_vouch_holds_for_its_connection_alone():
-    curve, peer = Curve(Book(), SERVER_SECRET), Peer()
+    curve, peer = Curve(b"ROUTER", Book(), SERVER_SECRET), Peer()
     with pytest.raises(RefusedError):
         curve.receive(peer.initiate(curve.receive(peer.hello()), vouched=bytes(32) + SERVER_PUBLIC))
 
 
 def test_another_connections_cookie_is_refused():
-    first, second, peer = Curve(Book(), SERVER_SECRET), Curve(Book(), SERVER_SECRET), Peer()
+    first, second, peer = (
+        Curve(b"ROUTER", Book(), SERVER_SECRET),
+        Curve(b"ROUTER", Book(), SERVER_SECRET),
+        Peer(),
+    )
     hello = peer.hello()
     second.receive(hello)
     initiate = peer.initiate(first.receive(hello))
@@ -136,8 +140,8 @@ def test_a_changed_message_is_told(place, change):
 def test_any_bytes_are_refused(data):
     for command in (data, b"\5HELLO" + data, b"\x08INITIATE" + data):
         with pytest.raises((MalformedError, RefusedError)):
-            Curve(Book(), SERVER_SECRET).receive(command)
-    curve, peer = Curve(Book(), SERVER_SECRET), Peer()
+            Curve(b"ROUTER", Book(), SERVER_SECRET).receive(command)
+    curve, peer = Curve(b"ROUTER", Book(), SERVER_SECRET), Peer()
     curve.receive(peer.hello())
     with pytest.raises((MalformedError, RefusedError)):
         curve.receive(b"\x08INITIATE" + data)

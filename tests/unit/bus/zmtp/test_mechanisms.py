@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wayhouse.access.known_peers import KnownPeers
-from wayhouse.bus.drivers.zap import KnownCredentials
+from wayhouse.bus.drivers.security import KnownCredentials
 from wayhouse.bus.model import MalformedError
 from wayhouse.bus.zmtp import commands
 from wayhouse.bus.zmtp.mechanisms import Null, Plain, RefusedError
@@ -17,7 +17,7 @@ def hello(user, password):
 
 
 def test_null_tells_of_itself_and_takes_the_peers_word():
-    null = Null()
+    null = Null(b"ROUTER")
     assert null.begin() == b"\5READY\x0bSocket-Type\0\0\0\6ROUTER\x08Identity\0\0\0\0"
     assert null.receive(commands.build(b"READY", DEALER)) == b""
     assert null.properties == {b"socket-type": b"DEALER"}
@@ -25,7 +25,7 @@ def test_null_tells_of_itself_and_takes_the_peers_word():
 
 
 def test_plain_lets_in_who_is_known():
-    plain = Plain(KNOWN)
+    plain = Plain(b"ROUTER", KNOWN)
     assert plain.begin() == b""
     assert plain.receive(hello(b"ann", b"secret")) == b"\7WELCOME"
     assert plain.properties is None
@@ -38,7 +38,7 @@ def test_plain_lets_in_who_is_known():
 )
 def test_plain_refuses_all_others_and_says_no_more(user, password):
     with pytest.raises(RefusedError) as caught:
-        Plain(KNOWN).receive(hello(user, password))
+        Plain(b"ROUTER", KNOWN).receive(hello(user, password))
     assert caught.value.answer == b"\5ERROR\x03400"
     assert "secret" not in str(caught.value)
 
@@ -55,12 +55,12 @@ def test_plain_refuses_all_others_and_says_no_more(user, password):
 )
 def test_plain_goes_by_its_order(command):
     with pytest.raises(MalformedError):
-        Plain(KNOWN).receive(command)
+        Plain(b"ROUTER", KNOWN).receive(command)
 
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.just(hello(b"ann", b"secret"))), max_size=4))
 def test_nobody_gets_in_by_chance(received):
-    plain = Plain(KNOWN)
+    plain = Plain(b"ROUTER", KNOWN)
     for command in received:
         try:
             plain.receive(command)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.parts.overlay_nodes import UIDS, House
+from tests.parts.old_nodes import OldHouse
+from tests.parts.overlay_nodes import UIDS, House, answer_everything
 from wayhouse.base.errors import OutsideError
 from wayhouse.overlay.addressing import gen_ip6
 from wayhouse.overlay.drivers.control_socket import ControlSocket
@@ -305,3 +306,57 @@ def test_no_datagram_raises_out_of_it(data):
             control.close()
 
     asyncio.run(run())
+
+
+# A node that speaks as old ones do.
+
+
+@pytest.fixture
+async def old():
+    house = OldHouse()
+    async with house.node(A) as node, house.node(B) as other:
+        answer_everything(node)
+        answer_everything(other)
+        control = ControlSocket(node, Requests(node), house.clock)
+        driver = Driver(control.open(0))
+        with driver.sock:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            yield house, node, driver
+        control.close()
+
+
+@pytest.mark.parametrize("head", [b"", b"\x02\x02", b"\x03\x02"])
+async def test_a_packet_of_a_controller_goes_into_the_interface(old, head):
+    house, _, driver = old
+    frame = b"\xff" * 12 + b"\x08\x00packet"
+    driver.sock.sendto(head + bytes.fromhex(B) + bytes(20) + frame, driver.to)
+    await driver.nothing()
+    assert house.tunnels[A].received == [bytes.fromhex(B) + frame]
+
+
+@pytest.mark.parametrize("kind", [3, 4])
+async def test_controllers_reach_each_other_over_the_link(old, kind):
+    house, node, driver = old
+    frame = b"\x00ipop" + bytes((kind,)) + bytes(8) + b"{}"
+    head = bytes((3, kind))
+    driver.sock.sendto(head + bytes.fromhex(A) + bytes.fromhex(B) + frame, driver.to)
+    await driver.nothing()
+    assert house.tunnels[A].delivered == [(bytes.fromhex(B), frame)]
+    driver.send(b"\x03\x01", m="set_cb_endpoint", ip="::", port=driver.port)
+    await driver.nothing()
+    node.tunnel_frame(frame, B)
+    assert await driver.receive() == head + bytes.fromhex(B) + bytes(20) + frame
+    lost = b"\xff" * 12 + b"\x08\x06arp"
+    node.tunnel_frame(lost, "")
+    assert await driver.receive() == b"\x03\x02" + bytes.fromhex(A) + bytes(20) + lost, "as it was"
+
+
+async def test_words_of_controllers_that_are_none(old):
+    _, _, driver = old
+    uids = bytes.fromhex(A) + bytes.fromhex(B)
+    driver.sock.sendto(b"\x03\x03" + uids + bytes(20), driver.to)
+    assert "00:69:70:6f:70:03" in (await driver.hear(b"\x03\x01"))["error"]
+    far = bytes.fromhex(A) + b"\x99" * 20
+    driver.sock.sendto(b"\x03\x03" + far + b"\x00ipop\x03" + bytes(8), driver.to)
+    assert "no link" in (await driver.hear(b"\x03\x01"))["error"]

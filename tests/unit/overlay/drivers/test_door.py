@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from wayhouse.overlay.drivers.door import visitor_at
 from wayhouse.overlay.model import LinkStatus
 from wayhouse.overlay.shares import Share
 
+SHED_UID = "ef" * 20
 LAMP = Share(what="device:lamp", to="tag:family")
 
 
@@ -25,14 +27,18 @@ async def house(tmp_path: Path) -> AsyncIterator[Giver]:
         yield made
 
 
-async def first_line(port: int, source: str = TAKER) -> bytes:
-    reader, writer = await asyncio.open_connection(GIVER, port, local_addr=(source, 0))
+async def first_line(port: int, source: str = TAKER, address: str = GIVER) -> bytes:
+    reader, writer = await asyncio.open_connection(address, port, local_addr=(source, 0))
     try:
         return await reader.readline()
     except ConnectionError:
         return b""
     finally:
         writer.close()
+
+
+async def line_over_ipv6(port: int) -> bytes:
+    return await first_line(port, "::1", "::1")
 
 
 async def test_it_is_open_only_while_something_is_shared(house: Giver) -> None:
@@ -110,6 +116,45 @@ async def test_the_interface_has_to_be_there(house: Giver, monkeypatch: pytest.M
     assert house.door.ports() == []
 
 
+async def test_it_is_open_at_the_ipv6_address_too(house: Giver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.links, "address6", "::1")
+    await house.share(LAMP)
+    assert len(house.door.ports()) == 2
+    port = next(one for one in house.door.ports() if one not in house.door.ports(socket.AF_INET))
+    assert await line_over_ipv6(port) == b"", "nobody's address yet"
+    house.links.peers["home"] = (link(TAKER_UID, "attic", TAKER, "family", ip6="::1"),)
+    assert isinstance(words.decode_tell(await line_over_ipv6(port)), words.Hello)
+    with pytest.raises(ConnectionRefusedError):
+        await first_line(port)
+    await house.share()
+    assert house.door.ports() == []
+
+
+async def test_it_is_open_where_there_is_ipv6_alone(house: Giver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.links, "address", "")
+    monkeypatch.setattr(house.links, "address6", "::1")
+    house.links.peers["home"] = (link(TAKER_UID, "attic", "", "family", ip6="::1"),)
+    await house.share(LAMP)
+    assert await line_over_ipv6(house.port)
+
+
+async def test_a_machine_without_ipv6_is_not_complained_of(
+    house: Giver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = socket.socket
+
+    def without(family: int = -1, *more: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *more)
+
+    monkeypatch.setattr(house.links, "address6", "::1")
+    monkeypatch.setattr(doors.socket, "socket", without)
+    await house.share(LAMP)
+    assert len(house.door.ports()) == 1
+    assert "cannot reach" not in caplog.text
+
+
 async def test_a_peer_is_known_by_its_address(house: Giver) -> None:
     state = house.overlays.state("home")
     found = visitor_at(state, TAKER)
@@ -121,4 +166,14 @@ async def test_a_peer_is_known_by_its_address(house: Giver) -> None:
         frozenset({"family"}),
     )
     assert visitor_at(state, "") is None
+    house.links.peers["home"] = (
+        link(SHED_UID, "shed", "", ip6="x"),
+        link(TAKER_UID, "attic", "", ip6="fd08:07DC:0:0:0:0:0:0007"),
+    )
+    state = house.overlays.state("home")
+    found = visitor_at(state, "fd08:7dc::7")  # as the kernel writes it
+    assert found is not None
+    assert found.uid == TAKER_UID
+    assert visitor_at(state, "fd08:7dc::8") is None
+    assert visitor_at(state, "x") is None
     assert visitor_at(state, "127.0.0.3") is None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.share_lab import GIVER, giver, until
+from tests.parts.share_lab import GIVER, TAKER_UID, giver, link, until
 from wayhouse.base.clock import SystemClock
 from wayhouse.base.errors import UnavailableError
 from wayhouse.base.tasks import Tasks
@@ -44,9 +44,11 @@ def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def outside(port: int, *, keeps_knocking: bool = True) -> AsyncIterator[tuple[FarGateway, Ears]]:
+async def outside(
+    port: int, *, keeps_knocking: bool = True, address: str = GIVER
+) -> AsyncIterator[tuple[FarGateway, Ears]]:
     ears = Ears()
-    made = FarGateway(GIVER, "", ears, SystemClock(), port=port, keeps_knocking=keeps_knocking)
+    made = FarGateway(address, "", ears, SystemClock(), port=port, keeps_knocking=keeps_knocking)
     async with Tasks() as tasks:
         tasks.spawn(made.run(), name="far")
         yield made, ears
@@ -67,6 +69,18 @@ async def door(talk: Talk) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+
+
+async def test_over_ipv6(tmp_path: Path) -> None:
+    async with giver(tmp_path) as house:
+        house.links.address, house.links.address6 = "", "::1"
+        house.links.peers["home"] = (link(TAKER_UID, "attic", "", ip6="::1"),)
+        await house.share(ALL)
+        lamp = house.devices.get("lamp").id
+        async with outside(house.port, address="::1") as (far, ears):
+            await until(lambda: any(isinstance(one, words.Services) for one in ears.heard))
+            await far.ask(words.Command(device=lamp, command="power", value=True, request="r"), 5.0)
+        assert await house.devices.command("lamp", "power") is True
 
 
 async def test_at_a_real_door(tmp_path: Path) -> None:

@@ -16,13 +16,15 @@ from wayhouse.base.errors import OutsideError
 from wayhouse.base.tasks import Tasks
 from wayhouse.overlay.account import XmppAccount
 from wayhouse.overlay.drivers.fake_signal import Exchange
-from wayhouse.overlay.drivers.networks_here import networks, overlapping
+from wayhouse.overlay.drivers.networks_here import networks, others, overlapping
 from wayhouse.overlay.drivers.outside import RealOutside
 from wayhouse.overlay.drivers.routes import set_routes
 
 
 def test_networks() -> None:
     assert ("lo", "127.0.0.0/8") in set(networks())
+    assert others()["127.0.0.0/8"] == "the network of lo"
+    assert not any("wh-" in what for what in others().values())
     assert overlapping(IPv4Network("127.4.0.0/24")) == "127.0.0.0/8 of lo"
     assert overlapping(IPv4Network("203.0.113.0/24")) == ""
 

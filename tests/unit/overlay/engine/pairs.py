@@ -8,8 +8,8 @@ from collections import Counter
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from wayhouse.overlay.engine.incoming import Incoming
-from wayhouse.overlay.engine.outgoing import Outgoing
+from wayhouse.overlay.engine.loop import movers
+from wayhouse.overlay.engine.native_part import Native
 from wayhouse.overlay.engine.ways import Ways
 from wayhouse.overlay.ports import PeerSetup, UdpEndpoint
 from wayhouse.overlay.wireguard.device import Device
@@ -22,7 +22,7 @@ NETWORKS = (("10.0.0.1/32", "fd00::1/128"), ("10.0.0.2/32", "fd00::2/128"))
 class Side:
     """One end; `written` are the packets that came out of its interface, `put` puts one in."""
 
-    def __init__(self, private_key: bytes) -> None:
+    def __init__(self, private_key: bytes, native: Native | None) -> None:
         self.device = Device(private_key)
         self.dropped: Counter[str] = Counter()
         self.unroutable: list[bytes] = []
@@ -35,8 +35,9 @@ class Side:
         for end in (self._inner, self.outer):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        self.outgoing = Outgoing(self.device, self.unroutable.append, self.dropped)
-        self.incoming = Incoming(self.device, self.ways, self.dropped)
+        self.outgoing, self.incoming = movers(
+            self.device, self.ways, self.unroutable.append, self.dropped, native
+        )
         self.incoming.fd = self._inner.fileno()
 
     def put(self, head: bytes, packet: bytes) -> None:
@@ -61,11 +62,11 @@ class Side:
 
 
 class Pair:
-    """Two sides with keys; `channel` is that of both ways, if they go through a relay."""
+    """Two sides with keys; `channel` is that of both ways, if they go through a relay; without `native` they are pure."""
 
-    def __init__(self, channel: int | None = None) -> None:
+    def __init__(self, channel: int | None = None, native: Native | None = None) -> None:
         keys = [X25519PrivateKey.generate() for _ in range(2)]
-        self.sides = [Side(key.private_bytes_raw()) for key in keys]
+        self.sides = [Side(key.private_bytes_raw(), native) for key in keys]
         one, two = self.sides
         for here, there, networks in ((one, two, NETWORKS[1]), (two, one, NETWORKS[0])):
             peer = PeerSetup(public_key=there.device.public_key, allowed_ips=networks, keepalive_s=0)

@@ -20,11 +20,11 @@ def through(pair, now: float = 1.0) -> list[bytes]:
     return pair.sides[1].pump_in(now)
 
 
-@pytest.mark.parametrize("kind", ["direct", "relayed"])
+@pytest.mark.parametrize("channel", [None, 0x4001])
 @pytest.mark.parametrize("version", [4, 6])
 @pytest.mark.parametrize("mtu", [1280, 1420, 1501])
-def test_a_large_tcp_packet_comes_out_whole(request, kind, version, mtu) -> None:
-    pair = request.getfixturevalue("pair" if kind == "direct" else "relayed")
+def test_a_large_tcp_packet_comes_out_whole(made, channel, version, mtu) -> None:
+    pair = made(channel)
     for side in pair.sides:
         side.outgoing.set_mtu(mtu)
         side.incoming.set_mtu(mtu)

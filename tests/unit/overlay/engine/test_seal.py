@@ -35,7 +35,7 @@ def test_there_and_back(pair, count, last, channel) -> None:
     unsealer = Unsealer(memory, rows)
     receiver = pair.sides[1].device.by_index[keypair.remote_index]
     lengths = (count, stride - room, last + OVERHEAD)
-    assert unsealer.is_uniform(room, room + 8, stride, count)
+    assert unsealer.is_uniform(room, stride, count, 8)
     assert unsealer.unseal(receiver, room, stride, lengths, 3) == [len(plain) for plain in plains]
     assert [bytes(rows.span(3 + n, 0, len(plain))) for n, plain in enumerate(plains)] == plains
     assert unsealer.unseal(receiver, room, stride, lengths, 3) == [-1] * count, "all replayed"

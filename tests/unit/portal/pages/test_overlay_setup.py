@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.parts.certificates import Authority
 from wayhouse.overlay.model import PathPolicy
+from wayhouse.overlay.orders import Tuning
+from wayhouse.overlay.relay_authority import fingerprints
 
 PLACE = "/overlay/home/setup"
 SECRET = "a-password-that-is-secret"
@@ -76,3 +79,34 @@ async def test_a_refused_account_is_shown_again_without_its_password(in_overlay)
     assert 'value="us@example.org"' in reply.text
     assert SECRET not in reply.text
     assert "SHA-256" in reply.text
+
+
+async def test_who_signs_relays_is_shown_by_fingerprint(in_overlay, tmp_path):
+    pem = Authority(tmp_path / "ca.pem").certificate.read_text()
+    place = f"{PLACE}/relay-ca"
+    for text, told in (("", "Paste the authority"), ("nonsense", "no certificate in it")):
+        reply = await in_overlay.admin.post(place, data={"relay_ca": text})
+        assert reply.status_code == 400
+        assert told in reply.text
+    reply = await in_overlay.admin.post(place, data={"relay_ca": pem.replace("\n", "\r\n")})
+    assert reply.headers["location"] == f"{PLACE}?done=authority"
+    page = (await in_overlay.admin.get(f"{PLACE}?done=authority")).text
+    assert fingerprints(pem)[0] in page
+    assert in_overlay.links.wish("home").relay_ca
+    await in_overlay.admin.post(place, data={"none": "yes"})
+    assert in_overlay.links.wish("home").relay_ca == ""
+
+
+async def test_who_saves_what_others_have_changed_meanwhile_is_told(in_overlay):
+    browser = in_overlay.admin
+    page = (await browser.get(PLACE)).text
+    assert page.count('name="revision" value="0"') >= 4
+    await in_overlay.overlays.tune("home", Tuning(dns_name="cellar"))
+    for place, form in (("", {"dns_name": "loft"}), ("/accounts", ACCOUNT), ("/relays", RELAY)):
+        reply = await browser.post(PLACE + place, data={**form, "revision": "0"})
+        assert reply.status_code == 409
+        assert "has changed meanwhile" in reply.text
+    reply = await browser.post(PLACE, data={"dns_name": "loft", "revision": "x"})
+    assert reply.status_code == 400
+    assert in_overlay.overlays.setup("home").dns_name == "cellar"
+    assert (await browser.post(PLACE, data={"dns_name": "loft", "revision": "1"})).status_code == 303

@@ -1,3 +1,5 @@
+# covers: portal/overlay_area.py
+
 from __future__ import annotations
 
 import pytest
