@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wayhouse.bus.drivers import frames_compiled
+from wayhouse.base import compiled
+from wayhouse.bus.drivers.frames_compiled import PART
 
 
 @contextmanager
@@ -16,8 +17,8 @@ def built() -> Iterator[str]:
     """Until the end, processes that are started find it. What is missing for that, for a line in the table; empty if nothing is."""
     with tempfile.TemporaryDirectory(prefix="bench-frames-") as folder:
         try:
-            frames_compiled.build(Path(folder))
-        except frames_compiled.NoToolsError:
+            compiled.build(PART, Path(folder))
+        except compiled.NoToolsError:
             yield "a C compiler and Python's headers"
             return
         before = os.environ.get("PYTHONPATH")
@@ -30,4 +31,4 @@ def built() -> Iterator[str]:
 
 def environment(*, pure: bool) -> dict[str, str]:
     """Of a process that may use it, or is not to."""
-    return {**os.environ, frames_compiled.SWITCH: "1" if pure else ""}
+    return {**os.environ, PART.switch: "1" if pure else ""}

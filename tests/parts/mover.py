@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from wayhouse.base import compiled
 from wayhouse.bus.drivers import frames_compiled, frames_pure, zmtp_pure
+from wayhouse.bus.drivers.frames_compiled import PART
 
 BOTH = ("pure", "compiled")
 _folder = tempfile.TemporaryDirectory(prefix="wayhouse-mover-", ignore_cleanup_errors=True)
@@ -21,19 +23,19 @@ _folder = tempfile.TemporaryDirectory(prefix="wayhouse-mover-", ignore_cleanup_e
 def built() -> Path:
     """The folder to put on `PYTHONPATH`; skips the test where it cannot be built."""
     try:
-        return frames_compiled.build(Path(_folder.name)).parent
-    except frames_compiled.NoToolsError as error:
+        return compiled.build(PART, Path(_folder.name)).parent
+    except compiled.NoToolsError as error:
         pytest.skip(str(error))
 
 
 @functools.cache
 def _compiled() -> Any:
-    spec = importlib.util.spec_from_file_location(frames_compiled.NAME, built() / frames_compiled.FILE)
+    spec = importlib.util.spec_from_file_location(PART.module, built() / PART.file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    frames_compiled.check(module)
+    compiled.examine(PART, module, frames_compiled.check)
     return module
 
 
@@ -50,5 +52,5 @@ def codec(kind: str) -> ModuleType:
 def environment(kind: str) -> dict[str, str]:
     """What a process gets, so that it uses that one of `BOTH`."""
     if kind == "pure":
-        return {frames_compiled.SWITCH: "1"}
-    return {frames_compiled.SWITCH: "", "PYTHONPATH": str(built())}
+        return {PART.switch: "1"}
+    return {PART.switch: "", "PYTHONPATH": str(built())}

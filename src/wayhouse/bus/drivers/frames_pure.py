@@ -1,6 +1,6 @@
 """Whole messages in and out of a ZeroMQ socket with nothing but pyzmq: what `frames` uses where nothing was compiled.
 
-The twin of `frames.c`, with the same tests. Rule: pyzmq's backend is called with plain ints, which is nine times faster than
+The twin of `native/frames.c`, with the same tests. Rule: pyzmq's backend is called with plain ints, which is nine times faster than
 `send_multipart` for four frames.
 """
 

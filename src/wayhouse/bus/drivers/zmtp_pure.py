@@ -1,6 +1,6 @@
 """Messages from and to bytes of ZMTP, in Python alone: what `wire` uses where nothing was compiled.
 
-The twin of `zmtp.c`, with the same tests. Rules: nothing is taken twice, however it is cut; what is too large is told before it is there.
+The twin of `native/zmtp.c`, with the same tests. Rules: nothing is taken twice, however it is cut; what is too large is told before it is there.
 """
 
 from __future__ import annotations
@@ -21,33 +21,31 @@ def decode(data: bytes, into: list[Frames | bytes], max_bytes: int) -> tuple[int
     flags that are none, for more than `max_bytes` or `MAX_FRAMES` in one message, and for a command in the middle of one.
     """
     message = cast("Frames", into[-1])
-    size = sum(map(len, message))
+    size = sum(map(len, message)) if len(message) > 1 else len(message[0])
     at, end = 0, len(data)
     while end - at >= 2:
-        flags = data[at]
+        flags, length, body = data[at], data[at + 1], at + 2
         if flags & LONG:
             body = at + 9
             if end < body:
                 return at, 9
             length = int.from_bytes(data[at + 1 : body], "big")
-        else:
-            body, length = at + 2, data[at + 1]
         size += length
         if flags > KNOWN or size > max_bytes or len(message) > MAX_FRAMES:
             raise MalformedError("This is no frame of ZMTP, or a message that is too large.")
         if end - body < length:
             return at, body - at + length
         at = body + length
-        if not flags & COMMAND:
-            message.append(data[body:at])
-            if not flags & MORE:
-                message = [message[0]]
-                into.append(message)
-                size = len(message[0])
-        elif flags & MORE or len(message) > 1:
-            raise MalformedError("A command of ZMTP is alone, between messages.")
-        else:
+        if flags & COMMAND:
+            if flags & MORE or len(message) > 1:
+                raise MalformedError("A command of ZMTP is alone, between messages.")
             into.insert(-1, data[body:at])
+            size = len(message[0])
+            continue
+        message.append(data[body:at])
+        if not flags & MORE:
+            message = [message[0]]
+            into.append(message)
             size = len(message[0])
     return at, 2
 
@@ -56,14 +54,13 @@ def encode(message: Frames, start: int) -> bytes:
     """The bytes of the frames of `message` from `start` on; there is at least one."""
     out = []
     last = len(message) - 1
+    heads, long_head = _HEADS[MORE], _LONG_HEADS[MORE]
     for place in range(start, last + 1):
+        if place == last:
+            heads, long_head = _HEADS[0], _LONG_HEADS[0]
         frame = message[place]
         length = len(frame)
-        flags = 1 if place < last else 0
-        if length < 256:
-            out.append(_HEADS[flags][length])
-        else:
-            out.append(_LONG_HEADS[flags] + length.to_bytes(8, "big"))
+        out.append(heads[length] if length < 256 else long_head + length.to_bytes(8, "big"))
         out.append(frame)
     return b"".join(out)
 

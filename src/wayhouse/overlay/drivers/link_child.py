@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from wayhouse.base import codec
-from wayhouse.base.errors import UnavailableError
+from wayhouse.base.errors import BadInputError, UnavailableError
 from wayhouse.base.tasks import Tasks
 from wayhouse.overlay.configuration import Configuration
 from wayhouse.overlay.netcheck import NetReport
@@ -45,7 +45,7 @@ class LinkChild:
         self, *, data: Path, runtime: Path, lock: Path, changed: Callable[[str], object] = lambda _: None
     ) -> None:
         self._data, self._runtime, self._lock, self._changed = data, runtime, lock, changed
-        self._documents = "[]"
+        self._documents, self._refused_documents = "[]", ""
         self._states: dict[str, OverlayState] = {}
         self._wanted, self._news = asyncio.Event(), asyncio.Event()
         self._remote: AsyncRemote | None = None
@@ -133,7 +133,10 @@ class LinkChild:
                     self._remote = remote
                     await self._converse(remote)
             except (AveException, NetworkError) as error:
-                self._problem = "" if self._remote is None else f"The process of the links was lost: {error}"
+                if self._remote is None:
+                    self._problem = ""
+                elif not isinstance(error, AveException) or not self._problem:
+                    self._problem = f"The process of the links was lost: {error}"
             finally:
                 self._remote = None
             self._states = {}
@@ -158,7 +161,21 @@ class LinkChild:
 
     async def _configure(self, remote: AsyncRemote) -> None:
         self._news.clear()
-        await remote.configure(self._documents)
+        try:
+            await remote.configure(self._documents)
+        except AveException as error:
+            self._refused(error)
+            raise
+
+    def _refused(self, error: AveException) -> None:
+        """One that has outlived an upgrade may not know what is new. The present one does, so it is made anew, once for the same documents."""
+        if error.details.get("type") != BadInputError.__name__:
+            return
+        self._problem = f"The process of the links does not understand what it is told: {error}"
+        if self.supervisor is not None and self._documents != self._refused_documents:
+            self._refused_documents = self._documents
+            log.warning("the process of the links is made anew, since it is of another version: %s", error)
+            self.supervisor.restart(NAME)
 
     def _hear(self, states: Sequence[OverlayState]) -> None:
         self._problem = ""

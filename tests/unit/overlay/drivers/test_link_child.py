@@ -74,6 +74,26 @@ async def test_it_is_told_again_after_it_was_killed(child: LinkChild, tmp_path: 
     await until(lambda: child.is_up and not child.states())
 
 
+async def test_one_that_does_not_understand_is_made_anew_once(child: LinkChild, tmp_path: Path) -> None:
+    """As one of an older version that has outlived an upgrade."""
+    one = overlay()
+    (tmp_path / "data" / "overlay").mkdir()
+    (tmp_path / "data" / "overlay" / one.uid).write_text("no folder")
+    child.carry_out([one])
+    await until(lambda: child.states().get("home"))
+    pid = child.pid
+    known = child._documents
+    child._documents = known.replace('"name"', '"of_tomorrow": 1, "name"', 1)
+    child._news.set()
+    again = await until(lambda: child.pid not in {0, pid} and child.pid)
+    await until(lambda: "does not understand" in child.problem())
+    await asyncio.sleep(0.5)
+    assert child.pid == again
+    child.carry_out([one])
+    await until(lambda: child.states().get("home") and not child.problem())
+    assert child.pid == again
+
+
 async def test_its_end_is_the_end_of_the_process(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     lock.touch()
