@@ -8,6 +8,7 @@ The pure twin and the compiled part take turns, and meet each other.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from tests.parts.native_engine import BOTH
 from tests.parts.wire_lab import INNER, ROOT, Engine, Keys, WireLab, needs_lab
 
 pytestmark = pytest.mark.external
+SECONDS = int(os.environ.get("WAYHOUSE_SECONDS", "6"))
+"""Of mixed traffic with wireguard-go; with 600 keys are renewed by both at the times that WireGuard has for it."""
 QUICK = {"rekey_after_s": 1.0, "reject_after_s": 6.0, "rekey_timeout_s": 0.5, "keepalive_s": 0.5}
 
 
@@ -191,6 +194,25 @@ def test_with_wireguard_go(outer, kind) -> None:
             assert transfer(lab, version=version)
             assert transfer(lab, "-R", version=version)
         assert echo(lab, 1372, 4) >= 3
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_mixed_traffic_with_wireguard_go_under_loss(kind) -> None:
+    """Long and short streams both ways over both families, and datagrams of all sizes, while one in a hundred outer ones is lost."""
+    needs_lab("iperf3", "wireguard-go", "wg", "nft")
+    piece_s = max(1, SECONDS // 6)
+    with WireLab(loss=10) as lab:
+        keys = Keys()
+        engine = lab.engine(0, keys, kind=kind)
+        lab.wireguard_go(1, keys)
+        engine.wait_for("events", bool)
+        for words in (["--bidir", "-P", "2"], ["-R", "-P", "4"], ["--bidir", "-M", "400"]):
+            for version in (4, 6):
+                with lab.iperf_server(1):
+                    end = lab.iperf(0, INNER[version][1], "-t", str(piece_s), *words)
+                assert end["sum_received"]["bytes"] > 100_000 * piece_s
+        assert sum(echo(lab, size, 10) for size in (1, 600, 1372)) >= 24
+        assert engine.ask("events").count("established") >= 1 + SECONDS // 300
 
 
 def test_keys_are_renewed_while_traffic_flows() -> None:
