@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -138,19 +138,17 @@ class Elder:
     async def _send_piece(self, piece: Piece, fds: list[int]) -> None:
         body = encode(piece)
         self._digest.add(body, len(fds))
-        await self._passage.send(body, fds, timeout=self._limits.move)
+        limit = self._limits.move
+        with _told(limit, "take what was moved"):
+            await self._passage.send(body, fds, timeout=limit)
 
     async def _send(self, message: Message, limit: float) -> None:
-        await self._passage.send(encode(message), timeout=limit)
+        with _told(limit, "hear what is next"):
+            await self._passage.send(encode(message), timeout=limit)
 
     async def _expect(self, kind: type[M], limit: float, what: str) -> M:
-        try:
+        with _told(limit, what):
             body, fds = await self._passage.receive(timeout=limit)
-        except WayhouseError as error:
-            how = (
-                f"took longer than {limit:g} s to" if isinstance(error, Timeout) else "ended before it could"
-            )
-            raise UpgradeFailedError(f"The successor {how} {what}.") from error
         for fd in fds:
             os.close(fd)
         return demand(decode(body), kind)
@@ -167,6 +165,16 @@ class Elder:
     def _carry_on(self) -> None:
         while self._at_rest:
             self._at_rest.pop().carry_on()
+
+
+@contextlib.contextmanager
+def _told(limit: float, what: str) -> Iterator[None]:
+    """Whatever becomes of the connection says that the successor is gone, or too slow; it depends on the moment what is seen first."""
+    try:
+        yield
+    except WayhouseError as error:
+        how = f"took longer than {limit:g} s to" if isinstance(error, Timeout) else "ended before it could"
+        raise UpgradeFailedError(f"The successor {how} {what}.") from error
 
 
 async def refuse(passage: Passage, reason: str) -> None:

@@ -28,7 +28,7 @@ from wayhouse.runtime.succession import elder as elder_module
 from wayhouse.runtime.succession.elder import Elder
 from wayhouse.runtime.succession.heir import Heir
 from wayhouse.runtime.succession.passage import Passage
-from wayhouse.runtime.succession.upgrade import Phase
+from wayhouse.runtime.succession.upgrade import Phase, UpgradeFailedError
 
 UPGRADES = 10
 IDLE, HALF, BUSY = 900, 50, 50
@@ -287,3 +287,21 @@ async def test_an_elder_that_is_stopped_when_the_heir_serves_lets_go_all_the_sam
             with pytest.raises(asyncio.CancelledError):
                 await handing
         assert (part.said, elder.has_let_go) == (["rest", "let go"], True)
+
+
+@pytest.mark.parametrize("when", ["before it is spoken to", "before it answers"])
+async def test_an_heir_that_has_gone_is_told_the_same_whatever_shows_it(when: str) -> None:
+    ours, its = socket.socketpair()
+
+    async def end_heir() -> None:
+        with contextlib.suppress(OSError):
+            its.close()
+
+    if when == "before it is spoken to":
+        its.close()
+    else:
+        its.shutdown(socket.SHUT_WR)
+    with contextlib.closing(Passage(ours)) as passage:
+        elder = Elder(passage, [Resting()], program="1", say=lambda _: None, end_heir=end_heir)
+        with pytest.raises(UpgradeFailedError, match=r"^The successor ended before it could"):
+            await elder.hand_over()
