@@ -15,6 +15,7 @@ from pathlib import Path
 import zmq
 
 from bench import mover
+from bench.peers.bus_others import connect
 from bench.peers.zmtp_ends import GREETING
 from bench.table import Table, median
 from wayhouse.bus.drivers.frames import AnySocket, encode, send_many
@@ -107,7 +108,7 @@ class Subscriber:
     """Counts updates by their bytes, which are as many for each, so that the server is the larger part of the work; its own signs are too few to matter."""
 
     def __init__(self, port: int) -> None:
-        self._socket = _connect(port)
+        self._socket = connect(port)
         self._socket.sendall(GREETING + SUB)
         told = b""
         while b"READY" not in told:
@@ -178,18 +179,6 @@ def _ends(ports: Ports, count: int) -> Iterator[tuple[AnySocket, list[Subscriber
         for one in subscribers:
             one.take()
         yield push, subscribers
-
-
-def _connect(port: int) -> socket.socket:
-    """The server may not be there yet."""
-    give_up_at = time.monotonic() + 10
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port))
-        except ConnectionRefusedError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.05)
 
 
 def _lacks_c() -> str:

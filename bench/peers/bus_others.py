@@ -42,7 +42,7 @@ class Nats:
     """One connection. A message is `MSG <subject> <sid> [<reply>] <size>`, its body and a line's end."""
 
     def __init__(self, port: int) -> None:
-        self._socket = _connect(port)
+        self._socket = connect(port)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.put(b'CONNECT {"verbose":false,"pedantic":false}\r\n')
         self._rest = b""
@@ -107,7 +107,7 @@ def _calls(nats: Nats, request: bytes, window: int, count: int) -> None:
         nats.put(request * more)
 
 
-def _connect(port: int) -> socket.socket:
+def connect(port: int) -> socket.socket:
     """The server has no sign of being ready but that it accepts."""
     give_up_at = time.monotonic() + 10
     while True:
