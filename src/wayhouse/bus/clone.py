@@ -29,8 +29,6 @@ class Limits(msgspec.Struct, frozen=True):
     body_bytes: int = 4 * 1024 * 1024
     watched: int = 1000
     """Subtrees with a count."""
-    hwm: int = 50_000
-    """Updates that wait for one slow subscriber."""
 
 
 class Refused(msgspec.Struct, frozen=True):
